@@ -1,0 +1,1 @@
+"""AWS on one machine: the Lambda service, its front doors, the ECS service and its load balancer."""

@@ -1,0 +1,1 @@
+"""The Lambda side in the image: a native Lambda runtime for ASGI apps."""
