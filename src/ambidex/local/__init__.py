@@ -1,1 +1,1 @@
-"""AWS on one machine: the Lambda service, its front doors, the ECS service and its load balancer."""
+"""AWS on one machine: Lambda and its front doors, ECS and its load balancer."""

@@ -1,0 +1,188 @@
+"""One request and its response: what an app may send, in which order, and what it receives.
+
+The app's whole response is gathered; `on_response` has it as soon as it is complete, while the
+app may go on (background tasks). The states and what leads from one to the next are one table.
+
+Source: asgi.readthedocs.io/en/latest/specs/www.html
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from enum import Enum
+
+from ambidex.asgi.types import App, Message, Scope
+from ambidex.http import Headers, Response
+
+logger = logging.getLogger("ambidex")
+
+
+class State(Enum):
+    """Where an exchange is."""
+
+    WAITING = "nothing sent yet"
+    STARTED = "status and headers sent"
+    COMPLETE = "the response is complete"
+    FAILED = "answered with a 500 in the app's place"
+
+
+class Step(Enum):
+    """What an app does."""
+
+    START = "http.response.start"
+    BODY = "http.response.body with more_body"
+    LAST_BODY = "http.response.body"
+    RETURN = "the app returns"
+    RAISE = "the app raises"
+
+
+TRANSITIONS = {
+    (State.WAITING, Step.START): State.STARTED,
+    (State.WAITING, Step.RETURN): State.FAILED,
+    (State.WAITING, Step.RAISE): State.FAILED,
+    (State.STARTED, Step.BODY): State.STARTED,
+    (State.STARTED, Step.LAST_BODY): State.COMPLETE,
+    (State.STARTED, Step.RETURN): State.FAILED,
+    (State.STARTED, Step.RAISE): State.FAILED,
+    (State.COMPLETE, Step.RETURN): State.COMPLETE,
+    (State.COMPLETE, Step.RAISE): State.COMPLETE,
+}
+"""Everything else is an error to the app."""
+
+INTERNAL_SERVER_ERROR = Response(
+    500, ((b"content-type", b"text/plain; charset=utf-8"),), b"Internal Server Error"
+)
+"""What uvicorn answers for an app that raises."""
+
+# A HEAD response has the headers of the GET and no body, whatever the app sends; 204 and 304
+# have none either. Source: RFC 9110, 6.4.1.
+_BODILESS = frozenset({204, 304})
+
+
+class Exchange:
+    """Runs an app once, for one request.
+
+    Args:
+        body: the request's whole body.
+        is_head: whether the method is HEAD.
+        on_response: called once, as soon as the response is complete.
+    """
+
+    __slots__ = (
+        "_body",
+        "_chunks",
+        "_completed",
+        "_headers",
+        "_is_head",
+        "_is_received",
+        "_on_response",
+        "_status",
+        "state",
+    )
+
+    def __init__(self, body: bytes, is_head: bool, on_response: Callable[[Response], None]) -> None:
+        self.state = State.WAITING
+        self._body = body
+        self._is_head = is_head
+        self._on_response = on_response
+        self._is_received = False
+        self._status = 0
+        self._headers: Headers = ()
+        self._chunks: list[bytes] = []
+        self._completed: asyncio.Future[None] | None = None
+
+    async def run(self, app: App, scope: Scope) -> None:
+        """Run the app to its end, which may be after its response.
+
+        An app that raises, or returns without a whole response, is answered for with a 500; the
+        reason is logged. What is no `Exception` goes on.
+        """
+        try:
+            await app(scope, self.receive, self.send)
+        except Exception:
+            logger.exception(_FAILURES[self.state, Step.RAISE])
+            self._over(Step.RAISE)
+        else:
+            if self.state is not State.COMPLETE:
+                logger.error(_FAILURES[self.state, Step.RETURN])
+            self._over(Step.RETURN)
+
+    async def receive(self) -> Message:
+        """The request, whole; afterwards the disconnect, once the response is complete."""
+        if not self._is_received:
+            self._is_received = True
+            return {"type": "http.request", "body": self._body, "more_body": False}
+        if self.state in (State.WAITING, State.STARTED):
+            if self._completed is None:
+                self._completed = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._completed)
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """Take one message of the response.
+
+        Raises:
+            RuntimeError: the message is not one that may come now.
+        """
+        kind = message["type"]
+        if kind == "http.response.start":
+            self._advance(Step.START, kind)
+            self._status = _status(message)
+            self._headers = _headers(message.get("headers", ()))
+        elif kind == "http.response.body":
+            more_body = message.get("more_body", False)
+            self._advance(Step.BODY if more_body else Step.LAST_BODY, kind)
+            chunk = message.get("body", b"")
+            if chunk:
+                self._chunks.append(bytes(chunk))
+            if not more_body:
+                self._complete()
+        else:
+            raise RuntimeError(f"unexpected ASGI message {kind!r}")
+
+    def _advance(self, step: Step, kind: str) -> None:
+        state = TRANSITIONS.get((self.state, step))
+        if state is None:
+            raise RuntimeError(f"unexpected ASGI message {kind!r}: {self.state.value}")
+        self.state = state
+
+    def _complete(self) -> None:
+        has_body = not self._is_head and self._status not in _BODILESS
+        body = b"".join(self._chunks) if has_body else b""
+        self._respond(Response(self._status, self._headers, body))
+
+    def _over(self, step: Step) -> None:
+        was_complete = self.state is State.COMPLETE
+        self.state = TRANSITIONS.get((self.state, step), self.state)
+        if not was_complete:
+            self._respond(INTERNAL_SERVER_ERROR)
+
+    def _respond(self, response: Response) -> None:
+        self._on_response(response)
+        if self._completed is not None and not self._completed.done():
+            self._completed.set_result(None)
+
+
+_FAILURES = {
+    (State.WAITING, Step.RAISE): "the app raised: answered with a 500",
+    (State.STARTED, Step.RAISE): "the app raised in its response: answered with a 500",
+    (State.COMPLETE, Step.RAISE): "the app raised after its response",
+    (State.WAITING, Step.RETURN): "the app returned without a response: answered with a 500",
+    (State.STARTED, Step.RETURN): "the app returned before its response ended: answered with a 500",
+}
+
+
+def _status(message: Message) -> int:
+    status = message["status"]
+    if not isinstance(status, int) or not 100 <= status <= 599:
+        raise RuntimeError(f"the status of a response must be 100 to 599, not {status!r}")
+    return int(status)
+
+
+def _headers(pairs: Iterable[Iterable[object]]) -> Headers:
+    headers: list[tuple[bytes, bytes]] = []
+    for name, value in pairs:
+        if not isinstance(name, bytes) or not isinstance(value, bytes):
+            raise TypeError(f"a header must be two bytes objects, not {name!r}: {value!r}")
+        headers.append((name, value))
+    return tuple(headers)

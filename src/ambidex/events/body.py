@@ -1,0 +1,80 @@
+"""Bodies in JSON: as text where that is exact and no longer, else as base64."""
+
+import re
+from base64 import b64decode, b64encode
+from binascii import Error as Base64Error
+from collections.abc import Mapping
+from typing import Any
+
+from ambidex.errors import shown
+from ambidex.events.fields import EventError
+from ambidex.http import Headers, header
+
+# Content types whose bodies API Gateway's HTTP API and ALB pass on as text; all others are base64.
+# Source: elasticloadbalancing/latest/application/lambda-functions.html. The HTTP API's page speaks
+# of "binary" types only; measured on AWS it is the same list, and a missing type, forms and
+# application/problem+json are base64 as well.
+_TEXT_TYPE = re.compile(rb"\s*(text/|application/(json|javascript|xml)\s*(;|$))", re.IGNORECASE)
+
+# Bytes that stand for themselves in JSON, and those that become two characters.
+_PLAIN = bytes(set(range(0x20, 0x100)) - set(b'"\\'))
+_SHORT = bytes(set(range(0x100)) - set(b'"\\\b\f\n\r\t'))
+
+
+def encode_result(body: bytes) -> tuple[str, bool]:
+    """A response's body as JSON carries it.
+
+    Returns:
+        The string and `isBase64Encoded`: text if the body is UTF-8 and its JSON is no longer than
+        base64 would be (control characters take six characters each), else base64.
+    """
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return encode_base64(body), True
+    escaped = len(body.translate(None, _PLAIN))
+    if escaped:
+        short = len(body.translate(None, _SHORT))
+        json_bytes = len(body) + short + 5 * (escaped - short)
+        if json_bytes > 4 * ((len(body) + 2) // 3):
+            return encode_base64(body), True
+    return text, False
+
+
+def encode_base64(body: bytes) -> str:
+    """A body as base64."""
+    return b64encode(body).decode()
+
+
+def encode_event(body: bytes, headers: Headers) -> tuple[str, bool]:
+    """A request's body as the HTTP API and ALB put it into an event.
+
+    Returns:
+        The string and `isBase64Encoded`: by content type; text that is not UTF-8 is base64, so
+        that every byte survives.
+    """
+    if _TEXT_TYPE.match(header(headers, b"content-type") or b""):
+        try:
+            return body.decode(), False
+        except UnicodeDecodeError:
+            pass
+    return encode_base64(body), True
+
+
+def decode(container: Mapping[str, Any]) -> bytes:
+    """The body of an event or a result; missing and null are empty.
+
+    Raises:
+        EventError: the body is no string, or says base64 and is not; the sender's fault.
+    """
+    body = container.get("body")
+    if body is None:
+        return b""
+    if not isinstance(body, str):
+        raise EventError(f"body must be a string in the JSON, not {shown(body)}")
+    if not container.get("isBase64Encoded"):
+        return body.encode("utf-8", "surrogatepass")
+    try:
+        return b64decode(body)
+    except (Base64Error, ValueError) as error:
+        raise EventError(f"body says isBase64Encoded and is not base64: {error}") from None

@@ -1,0 +1,104 @@
+"""Typed access to the JSON of an event or a result, with errors that name the field."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from ambidex.errors import AmbidexError, shown
+from ambidex.http import Headers, header
+
+Event = Mapping[str, Any]
+
+# What RFC 3986 allows in a path as it is; "%" is not among them.
+PATH_SAFE = "/:@!$&'()*+,;=~"
+
+
+class EventError(AmbidexError):
+    """An event or a result that is not of the form its source promises."""
+
+
+def mapping(parent: Event, key: str) -> Event:
+    """The object under `key`; missing and null are errors."""
+    value = parent.get(key)
+    if not isinstance(value, Mapping):
+        raise EventError(f"{key} must be an object in the JSON, not {shown(value)}")
+    return value
+
+
+def optional_mapping(parent: Event, key: str) -> Event:
+    """The object under `key`; missing and null are empty."""
+    return {} if parent.get(key) is None else mapping(parent, key)
+
+
+def text(parent: Event, key: str) -> str:
+    """The string under `key`; missing and null are errors."""
+    value = parent.get(key)
+    if not isinstance(value, str):
+        raise EventError(f"{key} must be a string in the JSON, not {shown(value)}")
+    return value
+
+
+def optional_text(parent: Event, key: str) -> str:
+    """The string under `key`; missing and null are empty."""
+    return "" if parent.get(key) is None else text(parent, key)
+
+
+def strings(value: object, key: str) -> tuple[str, ...]:
+    """A list of strings; missing and null are empty."""
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise EventError(f"{key} must be a list of strings in the JSON, not {shown(value)}")
+    return tuple(value)
+
+
+def status_code(result: Event) -> int:
+    """The status of a result, a number or its digits, 100 to 599."""
+    value = result.get("statusCode")
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) == 3:
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 100 <= value <= 599:
+        raise EventError(f"statusCode must be a number from 100 to 599, not {shown(value)}")
+    return value
+
+
+def header_bytes(value: str) -> bytes:
+    """A header's name or value as bytes: latin-1, or UTF-8 for what latin-1 does not have."""
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "surrogatepass")
+
+
+def header_value(value: object, name: object) -> bytes:
+    """A header's value in a result, where AWS takes a string, a number or a boolean."""
+    if isinstance(value, str):
+        return header_bytes(value)
+    if isinstance(value, bool):
+        return b"true" if value else b"false"
+    if isinstance(value, int | float):
+        return str(value).encode()
+    raise EventError(f"the header {shown(name)} must be a string, not {shown(value)}")
+
+
+def scheme(headers: Headers, default: str) -> str:
+    """The scheme that the client used, as the front door tells it in X-Forwarded-Proto."""
+    value = header(headers, b"x-forwarded-proto")
+    return value.decode() if value in (b"http", b"https") else default
+
+
+def absolute(path: str) -> str:
+    """A path that starts with a slash."""
+    return path if path.startswith("/") else f"/{path}"
+
+
+def encoded(path: str) -> str:
+    """A path as a URL carries it: ASCII, with everything else percent-encoded; "%" stays."""
+    if path.isascii() and path.isprintable() and " " not in path:
+        return path
+    return quote(path.encode("utf-8", "surrogatepass"), safe=PATH_SAFE + "%")
+
+
+def starts_with_segments(path: str, prefix: str) -> bool:
+    """Whether a path is below a prefix: `/api/x` and `/api` are below `/api`, `/apiary` is not."""
+    return path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/")

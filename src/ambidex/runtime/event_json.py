@@ -1,0 +1,47 @@
+"""The JSON of events and results: orjson where it is installed, and the same values either way."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from ambidex.errors import AmbidexError
+
+try:
+    import orjson
+except ImportError:  # the image works without it
+    _fast_loads: Callable[[bytes], Any] | None = None
+    _fast_dumps: Callable[[Any], bytes] | None = None
+else:
+    _fast_loads, _fast_dumps = orjson.loads, orjson.dumps
+
+# orjson makes floats of integers above 64 bit; those have 19 digits or more.
+_LONG_INTEGER = re.compile(rb"\d{19}")
+
+
+class MalformedEventError(AmbidexError):
+    """The event is no JSON; the fault of whoever sent it."""
+
+
+def loads(event: bytes) -> Any:  # noqa: ANN401 – any JSON
+    """An event as Python values, as the standard library's json has them.
+
+    Raises:
+        MalformedEventError: the event is no JSON.
+    """
+    if _fast_loads is not None and not _LONG_INTEGER.search(event):
+        try:
+            return _fast_loads(event)
+        except ValueError:
+            pass  # lone surrogates and NaN, which the standard library takes
+    try:
+        return json.loads(event)
+    except (ValueError, RecursionError) as error:
+        raise MalformedEventError(f"the event is not JSON: {error}") from None
+
+
+def dumps(value: Any) -> bytes:  # noqa: ANN401 – any JSON
+    """A result as JSON, not escaped beyond what JSON demands."""
+    if _fast_dumps is not None:
+        return _fast_dumps(value)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,107 @@
+"""The invocation loop: ask for an event, run the app, post the result, let the app finish, again.
+
+The result leaves as soon as the response is complete. Background tasks run after it, and only then
+is the next event asked for, for that is when Lambda freezes the environment.
+
+Source: lambda/latest/dg/runtimes-custom.html, lambda/latest/dg/lambda-runtime-environment.html
+"""
+
+import asyncio
+import logging
+from collections.abc import MutableMapping
+from typing import Any
+
+from ambidex.asgi.types import App
+from ambidex.events.detect import Source
+from ambidex.events.fields import EventError
+from ambidex.http import Response
+from ambidex.runtime import log, messages
+from ambidex.runtime.connection import Connection
+from ambidex.runtime.context import LambdaContext
+from ambidex.runtime.errors import error_document
+from ambidex.runtime.event_json import MalformedEventError, loads
+from ambidex.runtime.invocation import invoke, result_json
+from ambidex.runtime.messages import Invocation, PeerError, Reply
+
+logger = logging.getLogger("ambidex")
+
+_TRACE_ID = "_X_AMZN_TRACE_ID"
+
+
+async def run(
+    connection: Connection,
+    app: App,
+    state: dict[str, Any],
+    base_path: str,
+    environ: MutableMapping[str, str],
+) -> None:
+    """Answer events, one at a time, for as long as the environment lives.
+
+    Args:
+        connection: to the Runtime API.
+        app: the ASGI app, started.
+        state: what the lifespan left.
+        base_path: percent-encoded; see the event sources.
+        environ: the process's environment, where the trace id goes.
+
+    Raises:
+        PeerError: the Runtime API is gone or in a bad state; the process must exit.
+    """
+    next_request = messages.next_request(connection.host)
+    create_task = asyncio.get_running_loop().create_task
+    while True:
+        invocation = messages.parse_invocation(await connection.call(next_request))
+        _trace(invocation, environ)
+        log.request_id.set(invocation.request_id)
+        # A task of its own, so that context variables that the app sets end with the request.
+        await create_task(_answer(connection, app, state, base_path, invocation, environ))
+        _check(await connection.reply(), invocation)
+
+
+async def _answer(
+    connection: Connection,
+    app: App,
+    state: dict[str, Any],
+    base_path: str,
+    invocation: Invocation,
+    environ: MutableMapping[str, str],
+) -> None:
+    def respond(source: Source, response: Response) -> None:
+        document = result_json(source, response)
+        connection.start(messages.result_request(connection.host, invocation, document))
+
+    context = LambdaContext(invocation, environ)
+    try:
+        event = loads(invocation.event)
+        await invoke(app, event, context, state, base_path, respond)
+    except MalformedEventError as error:
+        _fail(connection, invocation, "Runtime.UnmarshalError", error.message)
+    except EventError as error:
+        _fail(connection, invocation, "Runtime.UnsupportedEvent", error.message)
+
+
+def _fail(connection: Connection, invocation: Invocation, kind: str, message: str) -> None:
+    logger.error("%s: %s", kind, message)
+    document = error_document(kind, message)
+    connection.start(messages.error_request(connection.host, invocation, kind, document))
+
+
+def _trace(invocation: Invocation, environ: MutableMapping[str, str]) -> None:
+    if invocation.trace_id:
+        environ[_TRACE_ID] = invocation.trace_id
+    else:
+        environ.pop(_TRACE_ID, None)
+
+
+def _check(reply: Reply, invocation: Invocation) -> None:
+    if reply.status == 202:
+        return
+    text = reply.body.decode("latin-1")
+    if reply.status >= 500:
+        raise PeerError(f"the Runtime API is in a bad state ({reply.status}): {text}")
+    logger.error(
+        "the Runtime API refused the result of %s (%d): %s",
+        invocation.request_id,
+        reply.status,
+        text,
+    )

@@ -1,0 +1,256 @@
+"""The Runtime API's messages, bytes to values and back, without a socket.
+
+Every header of an invocation but the request id is optional, and an empty one is an absent one:
+Lambda and its emulators differ in what they send.
+
+Source: lambda/latest/dg/runtimes-api.html
+"""
+
+from enum import Enum, auto
+from typing import ClassVar, NamedTuple
+
+from ambidex.errors import AmbidexError, shown
+
+_BASE = "/2018-06-01/runtime"
+
+
+class PeerError(AmbidexError):
+    """The Runtime API sent what is no answer of it; Lambda's fault, or the network's."""
+
+
+class Invocation(NamedTuple):
+    """One event to answer."""
+
+    request_id: str
+    event: bytes
+    invocation_id: str = ""  # of this attempt; echoed with the result
+    deadline_ms: int = 0  # Unix time in milliseconds
+    function_arn: str = ""
+    trace_id: str = ""
+    client_context: str = ""  # JSON
+    cognito_identity: str = ""  # JSON
+    tenant_id: str = ""
+
+
+class Reply(NamedTuple):
+    """An HTTP answer of the Runtime API."""
+
+    status: int
+    headers: dict[bytes, bytes]  # names in lower case
+    body: bytes
+    is_reusable: bool  # whether the connection may carry another request
+
+
+def next_request(host: str) -> bytes:
+    """GET invocation/next."""
+    return f"GET {_BASE}/invocation/next HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+
+
+def result_request(host: str, invocation: Invocation, result: bytes) -> bytes:
+    """POST invocation/{id}/response."""
+    path = f"/invocation/{invocation.request_id}/response"
+    return _post(host, path, _attempt(invocation), result)
+
+
+def error_request(host: str, invocation: Invocation, kind: str, document: bytes) -> bytes:
+    """POST invocation/{id}/error."""
+    path = f"/invocation/{invocation.request_id}/error"
+    return _post(host, path, _error_type(kind) + _attempt(invocation), document)
+
+
+def init_error_request(host: str, kind: str, document: bytes) -> bytes:
+    """POST init/error, after which the process must exit."""
+    return _post(host, "/init/error", _error_type(kind), document)
+
+
+def parse_invocation(reply: Reply) -> Invocation:
+    """The invocation that GET invocation/next answered with.
+
+    Raises:
+        PeerError: the answer is none.
+    """
+    headers = reply.headers
+    request_id = _text(headers, b"lambda-runtime-aws-request-id")
+    if reply.status != 200 or not request_id:
+        raise PeerError(
+            f"the Runtime API answered invocation/next with status {reply.status} and request id "
+            f"{request_id!r}: {shown(reply.body)}"
+        )
+    deadline = _text(headers, b"lambda-runtime-deadline-ms")
+    return Invocation(
+        request_id,
+        reply.body,
+        _text(headers, b"lambda-runtime-invocation-id"),
+        int(deadline) if deadline.isdigit() else 0,
+        _text(headers, b"lambda-runtime-invoked-function-arn"),
+        _text(headers, b"lambda-runtime-trace-id"),
+        _text(headers, b"lambda-runtime-client-context"),
+        _text(headers, b"lambda-runtime-cognito-identity"),
+        _text(headers, b"lambda-runtime-aws-tenant-id"),
+    )
+
+
+class _Part(Enum):
+    HEAD = auto()
+    SIZED_BODY = auto()
+    CHUNK_SIZE = auto()
+    CHUNK = auto()
+    TRAILERS = auto()
+    BODY_TO_THE_END = auto()
+
+
+class ReplyParser:
+    """Takes the bytes of one answer as they come.
+
+    Answers come one at a time, for requests are sent one at a time: bytes after an answer are an
+    error.
+    """
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._part = _Part.HEAD
+        self._status = 0
+        self._headers: dict[bytes, bytes] = {}
+        self._length = 0
+        self._body = bytearray()
+        self._is_reusable = True
+
+    def feed(self, data: bytes) -> Reply | None:
+        """Take bytes; the answer, once it is whole.
+
+        Raises:
+            PeerError: this is no HTTP/1.1 answer.
+        """
+        self._data += data
+        while True:
+            before = self._part, len(self._data)
+            reply = self._STEPS[self._part](self)
+            if reply is not None or (self._part, len(self._data)) == before:
+                return reply
+
+    def end(self) -> Reply | None:
+        """The peer has closed the connection; the answer, if that was its end."""
+        if self._part is not _Part.BODY_TO_THE_END:
+            return None
+        return self._reply(bytes(self._data))
+
+    def _head(self) -> Reply | None:
+        end = self._data.find(b"\r\n\r\n")
+        if end < 0:
+            return None
+        lines = bytes(self._data[:end]).split(b"\r\n")
+        del self._data[: end + 4]
+        self._status = _status(lines[0])
+        self._headers = dict(map(_header, lines[1:]))
+        if self._status < 200:
+            return None
+        self._is_reusable = (
+            lines[0].startswith(b"HTTP/1.1")
+            and self._headers.get(b"connection", b"").lower() != b"close"
+        )
+        if self._status in (204, 304):
+            return self._reply(b"")
+        if self._headers.get(b"transfer-encoding", b"").lower() == b"chunked":
+            self._part = _Part.CHUNK_SIZE
+        elif b"content-length" in self._headers:
+            self._length = _number(self._headers[b"content-length"], 10)
+            self._part = _Part.SIZED_BODY
+            return self._sized_body()
+        else:
+            self._is_reusable = False
+            self._part = _Part.BODY_TO_THE_END
+        return None
+
+    def _sized_body(self) -> Reply | None:
+        if len(self._data) < self._length:
+            return None
+        if len(self._data) > self._length:
+            raise PeerError("the Runtime API sent more bytes than its Content-Length says")
+        return self._reply(bytes(self._data))
+
+    def _chunk_size(self) -> Reply | None:
+        line = self._line()
+        if line is not None:
+            self._length = _number(line.partition(b";")[0].strip(), 16)
+            self._part = _Part.CHUNK if self._length else _Part.TRAILERS
+        return None
+
+    def _chunk(self) -> Reply | None:
+        if len(self._data) >= self._length + 2:
+            self._body += self._data[: self._length]
+            if self._data[self._length : self._length + 2] != b"\r\n":
+                raise PeerError("the Runtime API sent a chunk longer than it says")
+            del self._data[: self._length + 2]
+            self._part = _Part.CHUNK_SIZE
+        return None
+
+    def _trailers(self) -> Reply | None:
+        line = self._line()
+        return self._reply(bytes(self._body)) if line == b"" else None
+
+    def _nothing(self) -> Reply | None:
+        return None
+
+    def _line(self) -> bytes | None:
+        end = self._data.find(b"\r\n")
+        if end < 0:
+            return None
+        line = bytes(self._data[:end])
+        del self._data[: end + 2]
+        return line
+
+    def _reply(self, body: bytes) -> Reply:
+        return Reply(self._status, self._headers, body, self._is_reusable)
+
+    _STEPS: ClassVar = {
+        _Part.HEAD: _head,
+        _Part.SIZED_BODY: _sized_body,
+        _Part.CHUNK_SIZE: _chunk_size,
+        _Part.CHUNK: _chunk,
+        _Part.TRAILERS: _trailers,
+        _Part.BODY_TO_THE_END: _nothing,
+    }
+
+
+def _post(host: str, path: str, headers: str, body: bytes) -> bytes:
+    # One buffer, one write: a head and a body in two segments cost 40 ms (Nagle, delayed ACK).
+    head = (
+        f"POST {_BASE}{path} HTTP/1.1\r\nHost: {host}\r\n{headers}"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode("latin-1") + body
+
+
+def _attempt(invocation: Invocation) -> str:
+    if not invocation.invocation_id:
+        return ""
+    return f"Lambda-Runtime-Invocation-Id: {invocation.invocation_id}\r\n"
+
+
+def _error_type(kind: str) -> str:
+    return f"Lambda-Runtime-Function-Error-Type: {kind}\r\n"
+
+
+def _status(line: bytes) -> int:
+    version, _, rest = line.partition(b" ")
+    if not version.startswith(b"HTTP/1.") or not rest[:3].isdigit():
+        raise PeerError(f"the Runtime API did not answer in HTTP/1.1: {shown(line)}")
+    return int(rest[:3])
+
+
+def _header(line: bytes) -> tuple[bytes, bytes]:
+    name, colon, value = line.partition(b":")
+    if not colon:
+        raise PeerError(f"the Runtime API sent a header without a colon: {shown(line)}")
+    return name.lower(), value.strip()
+
+
+def _number(digits: bytes, base: int) -> int:
+    try:
+        return int(digits, base)
+    except ValueError:
+        raise PeerError(f"the Runtime API sent {shown(digits)} for a length") from None
+
+
+def _text(headers: dict[bytes, bytes], name: bytes) -> str:
+    return headers.get(name, b"").decode("latin-1")

@@ -1,0 +1,378 @@
+"""The settings, from `[tool.ambidex]` and from the environment; no other module reads those.
+
+One table describes every setting; the values, the names in the environment and the reference page
+follow from it. In the image `[tool.ambidex.lambda] base-path` arrives as AMBIDEX_LAMBDA_BASE_PATH.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
+
+from ambidex.errors import AmbidexError, shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PREFIX = "AMBIDEX_"
+
+
+class SettingError(AmbidexError):
+    """A setting that is unknown or out of range; the user's fault."""
+
+
+class LambdaSettings(NamedTuple):
+    """`[tool.ambidex.lambda]`; in Python `lambda` is a keyword."""
+
+    memory: int
+    timeout: int
+    front_door: str
+    stage: str
+    command: tuple[str, ...]
+    base_path: str
+    concurrency: int
+
+
+class EcsSettings(NamedTuple):
+    """`[tool.ambidex.ecs]`."""
+
+    cpu: int
+    memory: int
+    host: str
+    port: int
+    tasks: int
+    command: tuple[str, ...]
+    health_path: str
+    trusted_proxies: tuple[str, ...]
+    drain: int
+    stop_timeout: int
+
+
+class Settings(NamedTuple):
+    """`[tool.ambidex]`."""
+
+    app: str
+    environment: dict[str, str]
+    env_file: str
+    aws_lambda: LambdaSettings
+    ecs: EcsSettings
+
+
+Check = Callable[[Any], str]
+"""Says what is wrong with a value, or nothing."""
+
+
+class Setting(NamedTuple):
+    """One setting: where it is, its default, what it may be, and what it is for."""
+
+    section: str  # "", "lambda" or "ecs"
+    key: str
+    default: Any
+    check: Check
+    range: str
+    doc: str
+    is_in_image: bool = False
+
+    @property
+    def name(self) -> str:
+        """As an error names it: `[tool.ambidex.lambda] base-path`."""
+        return f"[{table_name(self.section)}] {self.key}"
+
+    @property
+    def variable(self) -> str:
+        """As the image has it in its environment."""
+        return PREFIX + "_".join(filter(None, (self.section, self.key))).upper().replace("-", "_")
+
+    @property
+    def field(self) -> str:
+        """As the frozen values have it."""
+        return self.key.replace("-", "_")
+
+
+def table_name(section: str) -> str:
+    """The name of a section's table in pyproject.toml."""
+    return f"tool.ambidex.{section}" if section else "tool.ambidex"
+
+
+def _between(low: int, high: int) -> Check:
+    def check(value: object) -> str:
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        if is_number and low <= value <= high:  # type: ignore[operator]  # is_number says so
+            return ""
+        return f"must be a whole number from {low} to {high}"
+
+    return check
+
+
+def _one_of(*names: str) -> Check:
+    return lambda value: "" if value in names else f"must be one of {', '.join(names)}"
+
+
+def _text(value: object) -> str:
+    return "" if isinstance(value, str) else "must be a string"
+
+
+def _path(value: object) -> str:
+    is_path = isinstance(value, str) and value.startswith("/")
+    return "" if is_path else "must be a path that starts with /"
+
+
+def _base_path(value: object) -> str:
+    return "" if value == "" else _path(value)
+
+
+def _strings(value: object) -> str:
+    is_list = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+    return "" if is_list else "must be a list of strings"
+
+
+def _networks(value: object) -> str:
+    problem = _strings(value)
+    if problem:
+        return problem
+    from ipaddress import ip_network
+
+    for network in value:  # type: ignore[attr-defined]  # a list, as _strings has seen
+        try:
+            ip_network(network)
+        except ValueError as error:
+            return f"must be a list of addresses and networks: {error}"
+    return ""
+
+
+def _variables(value: object) -> str:
+    is_table = isinstance(value, Mapping) and all(isinstance(v, str) for v in value.values())
+    return "" if is_table else "must be a table of strings"
+
+
+TABLE = (
+    Setting("", "app", "", _text, "", "The ASGI app, `module:attribute`.", True),
+    Setting("", "environment", {}, _variables, "", "Variables for the app, on both targets."),
+    Setting(
+        "",
+        "env-file",
+        "",
+        _text,
+        "",
+        "A file of variables for the app; `environment` wins. Empty: `.env`, if it is there.",
+    ),
+    Setting("lambda", "memory", 512, _between(128, 10240), "128–10240", "MiB the function has."),
+    Setting("lambda", "timeout", 29, _between(1, 900), "1–900", "Seconds an invocation may take."),
+    Setting(
+        "lambda",
+        "front-door",
+        "http-api",
+        _one_of("http-api", "alb"),
+        "http-api, alb",
+        "What turns HTTP into events.",
+    ),
+    Setting("lambda", "stage", "$default", _text, "", "The HTTP API's stage."),
+    Setting(
+        "lambda",
+        "command",
+        [],
+        _strings,
+        "",
+        "What an environment runs. Empty: `ambidex serve`.",
+    ),
+    Setting(
+        "lambda",
+        "base-path",
+        "",
+        _base_path,
+        "",
+        "What is in front of the app's own paths; cut at segments, becomes `root_path`.",
+        True,
+    ),
+    Setting("lambda", "concurrency", 10, _between(1, 1000), "1–1000", "Environments at most."),
+    Setting(
+        "ecs",
+        "cpu",
+        512,
+        _between(256, 32768),
+        "256–32768",
+        "CPU units of a task; 1024 are one vCPU.",
+    ),
+    Setting("ecs", "memory", 1024, _between(512, 249856), "512–249856", "MiB a task has."),
+    Setting("ecs", "host", "0.0.0.0", _text, "", "The address `serve` listens on.", True),  # noqa: S104
+    Setting(
+        "ecs", "port", 8080, _between(0, 65535), "0–65535", "The port `serve` listens on.", True
+    ),
+    Setting("ecs", "tasks", 1, _between(1, 100), "1–100", "Tasks the service keeps running."),
+    Setting(
+        "ecs",
+        "command",
+        [],
+        _strings,
+        "",
+        "What a task runs; `{host}` and `{port}` are filled in. Empty: `ambidex serve`.",
+    ),
+    Setting("ecs", "health-path", "/", _path, "", "Where the load balancer asks for health.", True),
+    Setting(
+        "ecs",
+        "trusted-proxies",
+        ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"],
+        _networks,
+        "",
+        "Networks whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+        True,
+    ),
+    Setting(
+        "ecs",
+        "drain",
+        10,
+        _between(0, 119),
+        "0–119",
+        "Seconds a task serves on after SIGTERM while its health check fails.",
+        True,
+    ),
+    Setting(
+        "ecs",
+        "stop-timeout",
+        30,
+        _between(1, 120),
+        "1–120",
+        "Seconds from SIGTERM to SIGKILL; more than `drain`.",
+        True,
+    ),
+)
+
+# Memory in MiB by CPU units.
+# See AmazonECS/latest/developerguide/fargate-tasks-services.html
+FARGATE_SIZES: dict[int, tuple[int, ...]] = {
+    256: (512, 1024, 2048),
+    512: tuple(range(1024, 4096 + 1, 1024)),
+    1024: tuple(range(2048, 8192 + 1, 1024)),
+    2048: tuple(range(4096, 16384 + 1, 1024)),
+    4096: tuple(range(8192, 30720 + 1, 1024)),
+    8192: tuple(range(16384, 61440 + 1, 4096)),
+    16384: tuple(range(32768, 122880 + 1, 8192)),
+    32768: (61440, 122880, 249856),
+}
+
+
+def from_pyproject(path: "Path", overrides: Mapping[str, Any] | None = None) -> Settings:
+    """The settings of a pyproject.toml; the defaults for what it does not say.
+
+    Args:
+        path: the file; it need not exist.
+        overrides: what flags on the command line say, by name of environment variable.
+
+    Raises:
+        SettingError: a key is unknown or a value is out of range.
+    """
+    import tomllib
+
+    try:
+        document = tomllib.loads(path.read_text()) if path.exists() else {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingError(f"{path} is not TOML: {error}") from None
+    tables = document.get("tool", {}).get("ambidex", {})
+    values = dict(_from_tables(tables))
+    values.update(overrides or {})
+    return _settings(values)
+
+
+def from_environ(environ: Mapping[str, str]) -> Settings:
+    """The settings as the image has them, in variables that start with AMBIDEX_.
+
+    Raises:
+        SettingError: a variable with that prefix is unknown or its value is out of range.
+    """
+    known = {setting.variable: setting for setting in TABLE if setting.is_in_image}
+    values = {}
+    for name, text in environ.items():
+        if name.startswith(PREFIX):
+            if name not in known:
+                raise SettingError(f"there is no setting {name}", _nearest(name, known))
+            values[name] = _from_text(known[name], text)
+    return _settings(values)
+
+
+def to_environ(settings: Settings) -> dict[str, str]:
+    """The variables that give an image these settings."""
+    values = {}
+    for setting in TABLE:
+        if setting.is_in_image:
+            value = _value(settings, setting)
+            values[setting.variable] = ",".join(value) if isinstance(value, tuple) else str(value)
+    return values
+
+
+def _value(settings: Settings, setting: Setting) -> Any:  # noqa: ANN401 – each has its own type
+    sections = {"": settings, "lambda": settings.aws_lambda, "ecs": settings.ecs}
+    return getattr(sections[setting.section], setting.field)
+
+
+def _from_tables(tables: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    known = {(setting.section, setting.key): setting for setting in TABLE}
+    sections = {setting.section for setting in TABLE} - {""}
+    flat: dict[tuple[str, str], Any] = {}
+    for key, value in tables.items():
+        if key in sections:
+            if not isinstance(value, Mapping):
+                raise SettingError(f"[{table_name(key)}] must be a table, not {shown(value)}")
+            flat.update({(key, inner): item for inner, item in value.items()})
+        else:
+            flat["", key] = value
+    for (section, key), value in flat.items():
+        if (section, key) not in known:
+            names = [name for owner, name in known if owner == section]
+            raise SettingError(
+                f"there is no setting {key!r} in [{table_name(section)}]",
+                _nearest(key, [*names, *sections] if not section else names),
+            )
+        yield known[section, key].variable, value
+
+
+def _from_text(setting: Setting, text: str) -> Any:  # noqa: ANN401 – each has its own type
+    if isinstance(setting.default, int):
+        try:
+            return int(text)
+        except ValueError:
+            return text  # its check says what is wrong
+    if isinstance(setting.default, list):
+        return [item.strip() for item in text.split(",") if item.strip()]
+    return text
+
+
+def _settings(values: Mapping[str, Any]) -> Settings:
+    sections: dict[str, dict[str, Any]] = {"": {}, "lambda": {}, "ecs": {}}
+    for setting in TABLE:
+        value = setting.default
+        if setting.variable in values:
+            value = values[setting.variable]
+            problem = setting.check(value)
+            if problem:
+                raise SettingError(f"{setting.name} = {shown(value)} {problem}")
+        sections[setting.section][setting.field] = (
+            tuple(value) if isinstance(value, list) else value
+        )
+    base_path = sections["lambda"]["base_path"].rstrip("/")
+    sections["lambda"]["base_path"] = quote(base_path, safe="/%:@!$&'()*+,;=~")
+    ecs = EcsSettings(**sections["ecs"])
+    _check_pairs(ecs)
+    return Settings(**sections[""], aws_lambda=LambdaSettings(**sections["lambda"]), ecs=ecs)
+
+
+def _check_pairs(ecs: EcsSettings) -> None:
+    if ecs.cpu not in FARGATE_SIZES:
+        sizes = ", ".join(map(str, FARGATE_SIZES))
+        raise SettingError(f"[tool.ambidex.ecs] cpu = {ecs.cpu} is none Fargate has: {sizes}")
+    if ecs.memory not in FARGATE_SIZES[ecs.cpu]:
+        sizes = ", ".join(map(str, FARGATE_SIZES[ecs.cpu]))
+        raise SettingError(
+            f"[tool.ambidex.ecs] memory = {ecs.memory} is none Fargate has with cpu = {ecs.cpu}: "
+            f"{sizes}"
+        )
+    if ecs.drain >= ecs.stop_timeout:
+        raise SettingError(
+            f"[tool.ambidex.ecs] drain = {ecs.drain} must be less than stop-timeout = "
+            f"{ecs.stop_timeout}, for SIGKILL comes then"
+        )
+
+
+def _nearest(name: str, names: Any) -> str:  # noqa: ANN401 – any collection of strings
+    from difflib import get_close_matches
+
+    matches = get_close_matches(name, list(names), n=1)
+    return f"did you mean {matches[0]}?" if matches else ""
