@@ -31,6 +31,12 @@ class Response(NamedTuple):
     body: bytes = b""
 
 
+def port_number(digits: str) -> int | None:
+    """A port in decimal digits, or None; Python's own `int` refuses thousands of digits."""
+    is_port = digits.isascii() and digits.isdigit() and len(digits) <= 5
+    return int(digits) if is_port else None
+
+
 def header(headers: Headers, name: bytes) -> bytes | None:
     """The first value of a header, or None; `name` is in lower case."""
     for key, value in headers:

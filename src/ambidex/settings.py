@@ -263,11 +263,10 @@ def from_pyproject(path: "Path", overrides: Mapping[str, Any] | None = None) -> 
     import tomllib
 
     try:
-        document = tomllib.loads(path.read_text()) if path.exists() else {}
+        document = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingError(f"{path} is not TOML: {error}") from None
-    tables = document.get("tool", {}).get("ambidex", {})
-    values = dict(_from_tables(tables))
+    values = dict(_from_tables(_table(_table(document, "tool"), "ambidex")))
     values.update(overrides or {})
     return _settings(values)
 
@@ -301,6 +300,13 @@ def to_environ(settings: Settings) -> dict[str, str]:
 def _value(settings: Settings, setting: Setting) -> Any:  # noqa: ANN401 – each has its own type
     sections = {"": settings, "lambda": settings.aws_lambda, "ecs": settings.ecs}
     return getattr(sections[setting.section], setting.field)
+
+
+def _table(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = parent.get(key, {})
+    if not isinstance(value, Mapping):
+        raise SettingError(f"{key} must be a table, not {shown(value)}", "write [tool.ambidex]")
+    return value
 
 
 def _from_tables(tables: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

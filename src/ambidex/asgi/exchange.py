@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from enum import Enum
 
 from ambidex.asgi.types import App, Message, Scope
+from ambidex.errors import shown
 from ambidex.http import Headers, Response
 
 logger = logging.getLogger("ambidex")
@@ -119,32 +120,32 @@ class Exchange:
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
-        """Take one message of the response.
+        """Take one message of the response; one that raises has changed nothing.
 
         Raises:
-            RuntimeError: the message is not one that may come now.
+            RuntimeError: the message is not one that may come now, or the status is none.
+            TypeError: a header or the body is not of bytes.
         """
         kind = message["type"]
         if kind == "http.response.start":
-            self._advance(Step.START, kind)
-            self._status = _status(message)
-            self._headers = _headers(message.get("headers", ()))
+            state = self._after(Step.START, kind)
+            self._status, self._headers = _status(message), _headers(message.get("headers", ()))
+            self.state = state
         elif kind == "http.response.body":
             more_body = message.get("more_body", False)
-            self._advance(Step.BODY if more_body else Step.LAST_BODY, kind)
-            chunk = message.get("body", b"")
-            if chunk:
-                self._chunks.append(bytes(chunk))
+            state = self._after(Step.BODY if more_body else Step.LAST_BODY, kind)
+            self._chunks.append(_chunk(message))
+            self.state = state
             if not more_body:
                 self._complete()
         else:
             raise RuntimeError(f"unexpected ASGI message {kind!r}")
 
-    def _advance(self, step: Step, kind: str) -> None:
+    def _after(self, step: Step, kind: str) -> State:
         state = TRANSITIONS.get((self.state, step))
         if state is None:
             raise RuntimeError(f"unexpected ASGI message {kind!r}: {self.state.value}")
-        self.state = state
+        return state
 
     def _complete(self) -> None:
         has_body = not self._is_head and self._status not in _BODILESS
@@ -179,10 +180,17 @@ def _status(message: Message) -> int:
     return int(status)
 
 
+def _chunk(message: Message) -> bytes:
+    chunk = message.get("body", b"")
+    if not isinstance(chunk, bytes | bytearray | memoryview):
+        raise TypeError(f"the body of a response must be bytes, not {shown(chunk)}")
+    return bytes(chunk)
+
+
 def _headers(pairs: Iterable[Iterable[object]]) -> Headers:
     headers: list[tuple[bytes, bytes]] = []
     for name, value in pairs:
         if not isinstance(name, bytes) or not isinstance(value, bytes):
-            raise TypeError(f"a header must be two bytes objects, not {name!r}: {value!r}")
+            raise TypeError(f"a header must be two bytes objects, not {shown((name, value))}")
         headers.append((name, value))
     return tuple(headers)

@@ -77,7 +77,8 @@ def not_asgi(target: object) -> str:
             return (
                 "it takes two arguments, as a WSGI app does, and must take (scope, receive, send)"
             )
-        return f"it takes {count} arguments, and must take (scope, receive, send)"
+        arguments = "one argument" if count == 1 else f"{count} arguments"
+        return f"it takes {arguments}, and must take (scope, receive, send)"
     return ""
 
 
@@ -88,7 +89,7 @@ def _module(name: str) -> ModuleType:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
             raise AppLoadError(
                 f"there is no module {shown(name)} in {Path.cwd()} or among the installed packages",
-                _nearest(error.name, _module_names()),
+                _nearest(error.name, _module_names(error.name)),
                 "Runtime.ImportModuleError",
             ) from None
         raise _import_error(f"importing {name}", error) from error
@@ -98,15 +99,16 @@ def _module(name: str) -> ModuleType:
 
 def _attribute(module: ModuleType, path: str) -> object:
     value: object = module
+    where = f"module {module.__name__!r}"
     for name in path.split("."):
         try:
             value = getattr(value, name)
         except AttributeError:
-            where = f"module {module.__name__!r}" if value is module else repr(path)
             raise AppLoadError(
                 f"there is no {shown(name)} in {where}",
                 _nearest(name, (n for n in dir(value) if not n.startswith("__"))),
             ) from None
+        where = f"{name!r} of {where}"
     return value
 
 
@@ -148,13 +150,13 @@ def _nearest(name: str, names: Iterable[str]) -> str:
     return f"did you mean {matches[0]!r}?" if matches else ""
 
 
-def _module_names() -> Iterable[str]:
-    here = Path.cwd()
-    for path in here.iterdir():
-        if path.suffix == ".py":
-            yield path.stem
-        elif (path / "__init__.py").exists():
-            yield path.name
+def _module_names(missing: str) -> Iterable[str]:
+    package, dot, _ = missing.rpartition(".")
+    folders = getattr(sys.modules.get(package), "__path__", ()) if package else [Path.cwd()]
+    for folder in map(Path, folders):
+        for path in folder.iterdir():
+            if path.suffix == ".py" or (path / "__init__.py").exists():
+                yield f"{package}{dot}{path.stem}"
 
 
 def _a(noun: str) -> str:

@@ -6,7 +6,7 @@ Source: asgi.readthedocs.io/en/latest/specs/www.html#http-connection-scope
 from typing import Any
 from urllib.parse import unquote
 
-from ambidex.http import Request, header
+from ambidex.http import Request, header, port_number
 
 
 def http_scope(request: Request, state: dict[str, Any]) -> dict[str, Any]:
@@ -46,9 +46,6 @@ def server(request: Request) -> tuple[str, int] | None:
     name = name.strip("[]")
     if not name:
         return None
-    if port.isascii() and port.isdigit():
-        return name, int(port)
     forwarded = (header(request.headers, b"x-forwarded-port") or b"").decode("latin-1")
-    if forwarded.isascii() and forwarded.isdigit():
-        return name, int(forwarded)
-    return name, 443 if request.scheme == "https" else 80
+    default = 443 if request.scheme == "https" else 80
+    return name, port_number(port) or port_number(forwarded) or default

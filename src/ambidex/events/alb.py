@@ -26,13 +26,14 @@ from ambidex.events.fields import (
     header_bytes,
     header_value,
     optional_mapping,
+    query_text,
     scheme,
     starts_with_segments,
     status_code,
     strings,
     text,
 )
-from ambidex.http import Headers, Request, Response, header
+from ambidex.http import Headers, Request, Response, header, port_number
 
 
 class TargetGroup(NamedTuple):
@@ -101,7 +102,7 @@ def to_event(request: Request, group: TargetGroup) -> dict[str, Any]:
     for name, value in request.headers:
         headers.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
     query: dict[str, list[str]] = {}
-    for pair in request.query.decode().split("&") if request.query else ():
+    for pair in query_text(request.query).split("&") if request.query else ():
         key, _, text_value = pair.partition("=")
         query.setdefault(key, []).append(text_value)
     content, is_base64 = _event_body(request)
@@ -172,7 +173,7 @@ def _client(headers: Headers) -> tuple[str, int] | None:
     if not address:
         return None
     host, port = _host_and_port(address)
-    return (host, int(port) if port.isascii() and port.isdigit() else 0)
+    return (host, port_number(port) or 0)
 
 
 def _host_and_port(address: str) -> tuple[str, str]:

@@ -99,6 +99,14 @@ def encoded(path: str) -> str:
     return quote(path.encode("utf-8", "surrogatepass"), safe=PATH_SAFE + "%")
 
 
+def query_text(query: bytes) -> str:
+    """A query as JSON carries it: bytes that are not ASCII, which no URL may have, are encoded."""
+    try:
+        return query.decode("ascii")
+    except UnicodeDecodeError:
+        return "".join(chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in query)
+
+
 def starts_with_segments(path: str, prefix: str) -> bool:
     """Whether a path is below a prefix: `/api/x` and `/api` are below `/api`, `/apiary` is not."""
     return path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/")

@@ -30,6 +30,7 @@ from ambidex.events.fields import (
     mapping,
     optional_mapping,
     optional_text,
+    query_text,
     scheme,
     starts_with_segments,
     status_code,
@@ -40,6 +41,7 @@ from ambidex.http import Headers, Request, Response
 
 DEFAULT_STAGE = "$default"
 _HTTP_VERSIONS = {"HTTP/1.0": "1.0", "HTTP/1.1": "1.1", "HTTP/2.0": "2"}
+_PROTOCOLS = {version: protocol for protocol, version in _HTTP_VERSIONS.items()}
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
 
@@ -119,7 +121,7 @@ def to_event(request: Request, door: FrontDoor) -> dict[str, Any]:
         else:
             headers[name] = value
     raw_path = unquote(request.path)
-    query = request.query.decode()
+    query = query_text(request.query)
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": "$default",
@@ -134,7 +136,7 @@ def to_event(request: Request, door: FrontDoor) -> dict[str, Any]:
             "http": {
                 "method": request.method,
                 "path": raw_path,
-                "protocol": f"HTTP/{request.http_version}",
+                "protocol": _PROTOCOLS.get(request.http_version, "HTTP/1.1"),
                 "sourceIp": request.client[0] if request.client else "",
                 "userAgent": headers.get("user-agent", ""),
             },
@@ -165,7 +167,8 @@ def to_response(result: object) -> Response:
     """
     if not isinstance(result, Mapping) or "statusCode" not in result:
         content = result if isinstance(result, str) else dumps(result, separators=(",", ":"))
-        return Response(200, ((b"content-type", b"application/json"),), content.encode())
+        headers_bytes = ((b"content-type", b"application/json"),)
+        return Response(200, headers_bytes, content.encode("utf-8", "surrogatepass"))
     headers: list[tuple[bytes, bytes]] = [
         (header_bytes(name), header_value(value, name))
         for name, value in optional_mapping(result, "headers").items()

@@ -1,7 +1,7 @@
 """Bodies on their way through a connection, with back-pressure: the same for server and client.
 
-Nobody buffers without bound: a reader that is slow stops the peer (`ReadGate` pauses the transport),
-a peer that is slow stops the writer (`Outgoing.ready` waits).
+Nobody buffers without bound: a reader that is slow stops the peer (`ReadGate` pauses the
+transport), a peer that is slow stops the writer (`Outgoing.ready` waits).
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from ambidex.http import Headers
 from ambidex.local.http1 import BodyTooLarge, Disconnected, PeerError
 
-# Read-ahead of one body. asyncio's own default for a stream reader and for a transport's write buffer.
+# Read-ahead of one body: asyncio's own default for streams and for write buffers.
 READ_AHEAD_BYTES = 64 * 1024
 # Streamed pieces of one loop iteration are joined up to here: about one large TCP segment's worth.
 _JOINED_BYTES = 16 * 1024
@@ -52,6 +52,11 @@ class Incoming:
         self._waiter: asyncio.Future[None] | None = None
         self._error: PeerError | None = None
         self._is_held = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits to be read."""
+        return not self._chunks
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes from the wire."""
@@ -151,7 +156,7 @@ class Outgoing:
             data = b"".join(self._pending)
             self._pending.clear()
             self._size = 0
-        if not self._is_lost and data:
+        if data and not self._transport.is_closing():
             self._transport.write(data)
 
     def soon(self, data: bytes) -> None:
@@ -180,7 +185,7 @@ class Outgoing:
                 await self._waiter
             finally:
                 self._waiter = None
-        if self._is_lost:
+        if self._transport.is_closing():
             raise Disconnected("while it was being sent a body")
 
     def pause(self) -> None:

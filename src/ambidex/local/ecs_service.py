@@ -1,0 +1,223 @@
+"""The ECS service: keeps a number of tasks running, and the load balancer's target group told.
+
+A task that ends is replaced, with growing pauses while new ones end at once; a task that fails its
+health checks is stopped, SIGTERM first and SIGKILL after the stop time-out, and replaced.
+
+Source: AmazonECS/latest/developerguide/service-concepts.html,
+AmazonECS/latest/developerguide/service-throttle-logic.html
+"""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ambidex.errors import AmbidexError
+from ambidex.local import process
+from ambidex.local.process import Process
+from ambidex.local.reaper import Reaper
+from ambidex.local.target_group import State, Target, TargetGroup
+
+HOST = "127.0.0.1"
+_FIRST_PAUSE_S = 0.25
+_LONGEST_PAUSE_S = 15.0
+# At the end of `up` nobody is served any more: what is not gone by then is killed.
+_END_S = 3.0
+
+
+class TaskDefinition(NamedTuple):
+    """What a task runs."""
+
+    command: tuple[str, ...]  # {host} and {port} are filled in
+    folder: Path
+    environ: Callable[[str, int], dict[str, str]]
+    stop_timeout_s: float
+    has_timeouts: bool = True  # False while somebody debugs
+
+
+class TaskError(AmbidexError):
+    """The first task did not come up; the app's fault."""
+
+
+class _Task:
+    def __init__(self, running: Process, target: Target) -> None:
+        self.process = running
+        self.target = target
+        self.was_healthy = False
+
+
+class EcsService:
+    """One service and its tasks.
+
+    Args:
+        definition: what a task runs.
+        count: how many tasks there shall be.
+        group: where they are registered.
+        reaper: ends processes should this one die.
+        on_log: takes each line of the tasks' logs.
+        on_event: takes what the service itself has to say.
+    """
+
+    def __init__(
+        self,
+        definition: TaskDefinition,
+        count: int,
+        group: TargetGroup,
+        reaper: Reaper,
+        on_log: Callable[[str], None],
+        on_event: Callable[[str], None],
+    ) -> None:
+        self._definition = definition
+        self._count = count
+        self._group = group
+        self._reaper = reaper
+        self._on_log = on_log
+        self._on_event = on_event
+        self._tasks: set[_Task] = set()
+        self._keepers: set[asyncio.Task[None]] = set()
+        self._stopping: set[asyncio.Task[None]] = set()
+        self._is_closing = False
+
+    @property
+    def pids(self) -> list[int]:
+        """The process ids of the tasks there are."""
+        return [task.process.pid for task in self._tasks]
+
+    async def start(self) -> None:
+        """Start the tasks, and wait until all are healthy.
+
+        Raises:
+            TaskError: a task ended before it was healthy.
+            CommandError: the command cannot be started.
+        """
+        first = [await self._run() for _ in range(self._count)]
+        healthy = asyncio.create_task(self._group.healthy(self._count))
+        ends = [asyncio.create_task(task.process.ended()) for task in first]
+        done, _ = await asyncio.wait({healthy, *ends}, return_when=asyncio.FIRST_COMPLETED)
+        for pending in (healthy, *ends):
+            if not pending.done():
+                pending.cancel()
+        for end in ends:
+            if end in done:
+                raise TaskError(
+                    f"the app does not start on ECS: a task {_how(end.result())} before it was "
+                    "healthy"
+                )
+        for task in first:
+            task.was_healthy = True
+            self._keep(task)
+
+    async def replace(self) -> None:
+        """Put new tasks in the place of all there are: the code is new."""
+        for keeper in list(self._keepers):
+            keeper.cancel()
+        outdated = list(self._tasks)
+        for _ in range(self._count):
+            self._spawn(self._keepers, self._keep_one())
+        for task in outdated:
+            self._deregister(task)
+            self._spawn(self._stopping, self._end(task, signal.SIGINT, _END_S))
+
+    async def close(self) -> None:
+        """End all tasks; nothing is drained, for the load balancer is gone."""
+        self._is_closing = True
+        for worker in (*self._keepers, *self._stopping):
+            worker.cancel()
+        await asyncio.gather(*self._keepers, *self._stopping, return_exceptions=True)
+        # SIGINT is "stop now" to uvicorn and its kin, where SIGTERM may mean to drain first.
+        await asyncio.gather(
+            *(self._end(task, signal.SIGINT, _END_S) for task in list(self._tasks))
+        )
+
+    async def _run(self) -> _Task:
+        port = _free_port()
+        command = [
+            part.replace("{host}", HOST).replace("{port}", str(port))
+            for part in self._definition.command
+        ]
+        running = await process.start(
+            command,
+            self._definition.folder,
+            self._definition.environ(HOST, port),
+            self._on_log,
+            self._reaper,
+        )
+        task = _Task(running, self._group.register(HOST, port))
+        self._tasks.add(task)
+        return task
+
+    def _keep(self, task: _Task) -> None:
+        self._spawn(self._keepers, self._keep_one(task))
+
+    async def _keep_one(self, task: _Task | None = None) -> None:
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            if task is None:
+                task = await self._run()
+            how = await self._over(task)
+            self._on_event(f"a task {how}, another one takes its place")
+            if not task.was_healthy:
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            else:
+                pause_s = _FIRST_PAUSE_S
+            task = None
+
+    async def _over(self, task: _Task) -> str:
+        """Wait until a task has ended, or has to be replaced; how it went."""
+        ended = asyncio.create_task(task.process.ended())
+        watch = asyncio.create_task(self._unhealthy(task))
+        try:
+            await asyncio.wait({ended, watch}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            watch.cancel()
+            if not ended.done():
+                ended.cancel()
+        self._deregister(task)
+        if ended.done() and not ended.cancelled():
+            self._tasks.discard(task)
+            return _how(ended.result())
+        stop = self._end(task, signal.SIGTERM, self._definition.stop_timeout_s)
+        self._spawn(self._stopping, stop)
+        return f"failed its health checks ({task.target.reason})"
+
+    async def _unhealthy(self, task: _Task) -> None:
+        await self._group.reached(task.target, State.HEALTHY)
+        task.was_healthy = True
+        await self._group.reached(task.target, State.UNHEALTHY)
+        if not self._definition.has_timeouts:
+            await asyncio.get_running_loop().create_future()
+
+    def _deregister(self, task: _Task) -> None:
+        if task.target in self._group.targets:
+            self._group.deregister(task.target)
+
+    async def _end(self, task: _Task, number: signal.Signals, limit_s: float) -> None:
+        task.process.signal(number)
+        try:
+            async with asyncio.timeout(limit_s):
+                await task.process.ended()
+        except TimeoutError:
+            task.process.signal(signal.SIGKILL)
+            await task.process.ended()
+        self._tasks.discard(task)
+
+    def _spawn(self, owner: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
+        running = asyncio.create_task(work)
+        owner.add(running)
+        running.add_done_callback(owner.discard)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _how(status: int) -> str:
+    if status >= 0:
+        return f"ended with status {status}"
+    return f"ended by {signal.Signals(-status).name}"

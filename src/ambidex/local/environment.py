@@ -1,0 +1,328 @@
+"""An execution environment: one copy of the app, its Runtime API, and one event at a time.
+
+It is frozen from the moment it asks for the next event until one comes, and killed without a
+signal it could catch, as Lambda does where no extension is registered.
+
+Source: lambda/latest/dg/lambda-runtime-environment.html
+"""
+
+import asyncio
+import secrets
+import signal
+from collections.abc import Callable
+from datetime import UTC, datetime
+from json import loads
+from time import perf_counter, time
+from typing import NamedTuple
+
+from ambidex.http import Headers, header
+from ambidex.local import http1_server, process, runtime_api
+from ambidex.local.http1 import BodyTooLarge, Limits
+from ambidex.local.http1_exchange import ServerExchange
+from ambidex.local.invocation import Invocation, Outcome, failure
+from ambidex.local.process import Process
+from ambidex.local.reaper import Reaper
+from ambidex.local.runtime_api import RESULT_BYTES, Answer, Attempt, Call, State
+from ambidex.local.variables import Function
+
+HOST = "127.0.0.1"
+
+# A runtime's own requests are small: what does not fit is no runtime.
+_LIMITS = Limits(request_line_bytes=8192, header_line_bytes=1024 * 1024, head_bytes=1024 * 1024)
+
+
+class InitFailure(NamedTuple):
+    """Why an environment did not come up."""
+
+    error_type: str
+    message: str
+
+
+class Environment:
+    """One environment; `start` it, `deliver` events to it, `kill` it.
+
+    Args:
+        function: what it runs.
+        reaper: ends its process should this one die.
+        on_log: takes each line of its log.
+        on_ready: called when it waits for an event.
+        on_end: called when its process has ended.
+        has_timeouts: False while somebody debugs.
+    """
+
+    def __init__(
+        self,
+        function: Function,
+        reaper: Reaper,
+        on_log: Callable[[str], None],
+        on_ready: Callable[["Environment"], None],
+        on_end: Callable[["Environment"], None],
+        has_timeouts: bool,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self.state = State.INIT
+        self.initialised: asyncio.Future[InitFailure | None] = loop.create_future()
+        self.ended: asyncio.Future[None] = loop.create_future()
+        self.ready_since = 0.0
+        self.calls: list[str] = []
+        self._function = function
+        self._reaper = reaper
+        self._on_log = on_log
+        self._on_ready = on_ready
+        self._on_end = on_end
+        self._has_timeouts = has_timeouts
+        self._invocation: Invocation | None = None
+        self._attempt: Attempt | None = None
+        self._next: asyncio.Future[Answer] = loop.create_future()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timed_out = False
+        self._started = perf_counter()
+        self._init_ms = 0.0
+        self._unbilled_init_ms = 0.0
+        self._watcher: asyncio.Task[None] | None = None
+        self._process: Process | None = None
+        self._server: http1_server.Server | None = None
+
+    async def start(self) -> None:
+        """Start the process and its Runtime API.
+
+        Raises:
+            CommandError: the command cannot be started.
+        """
+        self._server = await http1_server.listen(
+            self._answer, HOST, 0, limits=_LIMITS, refuse=_refuse, keep_alive_s=None
+        )
+        stream = f"{datetime.now(UTC):%Y/%m/%d}/[$LATEST]{secrets.token_hex(16)}"
+        environ = self._function.environ | {
+            "AWS_LAMBDA_RUNTIME_API": f"{HOST}:{self._server.port}",
+            "AWS_LAMBDA_LOG_STREAM_NAME": stream,
+        }
+        try:
+            self._process = await process.start(
+                self._function.command, self._function.folder, environ, self._line, self._reaper
+            )
+        except process.CommandError:
+            self._server.close()
+            raise
+        self._watcher = asyncio.create_task(self._watch(self._process))
+
+    @property
+    def pid(self) -> int:
+        """The id of its process."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has a process that has not ended."""
+        return self._process is not None and not self.ended.done()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it waits for an event."""
+        return self.state is State.READY and not self.ended.done()
+
+    def deliver(self, invocation: Invocation) -> None:
+        """Give a ready environment an event; its invocation is settled and finished in any case."""
+        assert self._process is not None
+        timeout_s = self._function.timeout_s
+        self._invocation = invocation
+        self._attempt = Attempt(
+            invocation.request_id,
+            secrets.token_hex(16),
+            invocation.event,
+            int((time() + timeout_s) * 1000),
+            self._function.arn,
+            invocation.trace_id,
+            invocation.client_context,
+        )
+        self.state = State.RUNNING
+        invocation.started = perf_counter()
+        self._log(f"START RequestId: {invocation.request_id} Version: $LATEST")
+        if self._has_timeouts:
+            self._timer = asyncio.get_running_loop().call_later(timeout_s, self._time_out)
+        self._process.thaw()
+        self._next.set_result(runtime_api.event_answer(self._attempt))
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._process is not None:
+            self._process.signal(signal.SIGKILL)
+
+    async def _watch(self, running: Process) -> None:
+        status = await running.ended()
+        if self._timer is not None:
+            self._timer.cancel()
+        assert self._server is not None
+        self._server.close()
+        reason = _exit_reason(status)
+        if not self.initialised.done():
+            self._init_failed("Runtime.ExitError", f"Runtime exited {reason}")
+        if self._invocation is not None:
+            self._crashed(self._invocation, reason)
+        self.ended.set_result(None)
+        self._on_end(self)
+
+    def _crashed(self, invocation: Invocation, reason: str) -> None:
+        if self._timed_out:
+            seconds = f"Task timed out after {self._function.timeout_s:.2f} seconds"
+            now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            self._log(f"{now} {invocation.request_id} {seconds}")
+            kind, message, status = "Sandbox.Timedout", seconds, "Status: timeout"
+        else:
+            kind, message = "Runtime.ExitError", f"Runtime exited {reason}"
+            status = "Status: error\tError Type: Runtime.ExitError"
+        invocation.settle(failure(kind, f"RequestId: {invocation.request_id} Error: {message}"))
+        self._finish(invocation, status)
+
+    def overran(self, limit_s: float) -> None:
+        """Its init takes longer than it may."""
+        message = f"Init took longer than {limit_s:g} seconds"
+        self._init_failed("Sandbox.Timedout", message, "timeout")
+
+    def _init_failed(self, kind: str, message: str, status: str = "error") -> None:
+        milliseconds = (perf_counter() - self._started) * 1000
+        self._on_log(
+            f"INIT_REPORT Init Duration: {milliseconds:.2f} ms\tPhase: init\tStatus: {status}\t"
+            f"Error Type: {kind}"
+        )
+        self.initialised.set_result(InitFailure(kind, message))
+
+    def _time_out(self) -> None:
+        self._timed_out = True
+        self.kill()
+
+    def _line(self, text: str) -> None:
+        if self._invocation is not None:
+            self._invocation.log(text)
+        self._on_log(text)
+
+    _log = _line
+
+    async def _answer(self, exchange: ServerExchange) -> None:
+        parsed = runtime_api.parse_call(exchange.head.method, exchange.head.target)
+        if parsed is None:
+            _respond(exchange, runtime_api.refused(404, "NotFound", "there is no such call"))
+            return
+        call, request_id = parsed
+        self.calls.append(call.name)
+        if call is Call.PING:
+            _respond(exchange, runtime_api.PONG)
+        elif (self.state, call) not in runtime_api.TRANSITIONS:
+            message = f"{call.value} may not come now: the environment {self.state.value}"
+            _respond(exchange, runtime_api.refused(403, "InvalidStateTransition", message))
+        elif call is Call.NEXT:
+            await self._next_event(exchange)
+        elif call is Call.INIT_ERROR:
+            await self._init_error(exchange)
+        else:
+            await self._result(exchange, call, request_id)
+
+    async def _next_event(self, exchange: ServerExchange) -> None:
+        if self.state is State.RUNNING:
+            assert self._attempt is not None
+            _respond(exchange, runtime_api.event_answer(self._attempt))
+            return
+        assert self._process is not None
+        self._process.take_output()
+        was = self.state
+        self.state = State.READY
+        if self._invocation is not None:
+            self._finish(self._invocation)
+        if was is State.INIT:
+            self._init_ms = (perf_counter() - self._started) * 1000
+            self._unbilled_init_ms = self._init_ms
+            self.initialised.set_result(None)
+        self._next = asyncio.get_running_loop().create_future()
+        # An invocation that has waited for the init is delivered before anything is frozen.
+        self._on_ready(self)
+        if not self._next.done():
+            self._process.freeze()
+        _respond(exchange, await self._next)
+
+    async def _init_error(self, exchange: ServerExchange) -> None:
+        document = await exchange.read_body()
+        self.state = State.FAILED
+        _respond(exchange, runtime_api.ACCEPTED)
+        kind = _header(exchange, b"lambda-runtime-function-error-type") or "Runtime.Unknown"
+        self._init_failed(kind, _error_message(document))
+
+    async def _result(self, exchange: ServerExchange, call: Call, request_id: str) -> None:
+        invocation_id = _header(exchange, b"lambda-runtime-invocation-id")
+        refusal = runtime_api.wrong_attempt(self._attempt, request_id, invocation_id)
+        if refusal is not None:
+            _respond(exchange, refusal)
+            return
+        invocation = self._invocation
+        assert invocation is not None
+        try:
+            payload = await exchange.read_body(RESULT_BYTES)
+        except BodyTooLarge:
+            kind = "Function.ResponseSizeTooLarge"
+            message = (
+                "Response payload size exceeded maximum allowed payload size "
+                f"({RESULT_BYTES} bytes)."
+            )
+            _respond(exchange, runtime_api.refused(413, "RequestEntityTooLarge", message))
+            outcome = failure(kind, message)
+        else:
+            _respond(exchange, runtime_api.ACCEPTED)
+            kind = _header(exchange, b"lambda-runtime-function-error-type")
+            outcome = Outcome(payload, (kind or "Unhandled") if call is Call.ERROR else "")
+        self.state = State.ANSWERED
+        invocation.settle(outcome)
+
+    def _finish(self, invocation: Invocation, status: str = "") -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        assert self._process is not None
+        milliseconds = (perf_counter() - invocation.started) * 1000
+        billed = -int(-(milliseconds + self._unbilled_init_ms) // 1)
+        report = (
+            f"REPORT RequestId: {invocation.request_id}\tDuration: {milliseconds:.2f} ms\t"
+            f"Billed Duration: {billed} ms\tMemory Size: {self._function.memory_mib} MB\t"
+            f"Max Memory Used: {self._process.max_memory_mib()} MB"
+        )
+        if self._unbilled_init_ms:
+            report += f"\tInit Duration: {self._unbilled_init_ms:.2f} ms"
+            self._unbilled_init_ms = 0.0
+        self._log(f"END RequestId: {invocation.request_id}")
+        self._log(f"{report}\t{status}" if status else report)
+        self._invocation = self._attempt = None
+        invocation.finish()
+
+
+def _respond(exchange: ServerExchange, answer: Answer) -> None:
+    exchange.respond(answer.status, answer.headers, answer.body)
+
+
+def _refuse(status: int) -> tuple[Headers, bytes]:
+    answer = runtime_api.refused(status, "InvalidRequest", "this is no request of the Runtime API")
+    return answer.headers, answer.body
+
+
+def _header(exchange: ServerExchange, name: bytes) -> str:
+    return (header(exchange.head.headers, name) or b"").decode("latin-1")
+
+
+def _error_message(document: bytes) -> str:
+    try:
+        return str(loads(document)["errorMessage"])
+    except (ValueError, KeyError, TypeError):
+        return document.decode(errors="replace")
+
+
+def _exit_reason(status: int) -> str:
+    if status == 0:
+        return "without providing a reason"
+    if status > 0:
+        return f"with error: exit status {status}"
+    return f"with error: signal: {_SIGNALS.get(-status, str(-status))}"
+
+
+_SIGNALS: dict[int, str] = {
+    signal.SIGKILL: "killed",
+    signal.SIGSEGV: "segmentation fault",
+    signal.SIGTERM: "terminated",
+}

@@ -1,0 +1,124 @@
+"""API Gateway's HTTP API in front of the Lambda service: a `$default` route, payload 2.0.
+
+Source: apigateway/latest/developerguide/http-api-develop-integrations-lambda.html,
+apigateway/latest/developerguide/http-api-quotas.html
+"""
+
+import asyncio
+import secrets
+from base64 import b64encode
+from json import JSONDecodeError, dumps, loads
+from time import time
+
+from ambidex.events import http_api
+from ambidex.events.fields import EventError, starts_with_segments
+from ambidex.http import Headers, Request
+from ambidex.local import front_door
+from ambidex.local.front_door import Page, TargetError
+from ambidex.local.http1 import BodyTooLarge, Limits
+from ambidex.local.http1_exchange import ServerExchange
+from ambidex.local.invocation import Outcome
+from ambidex.local.lambda_service import LambdaService, ThrottledError
+from ambidex.local.variables import ACCOUNT_ID
+
+# Source: http-api-quotas.html: request line and header values together, payload, time-out.
+LIMITS = Limits(10_240, 10_240, 10_240, line_status=414, head_status=431)
+BODY_BYTES = 10 * 1024 * 1024
+TIMEOUT_S = 30.0
+# Source: lambda/latest/dg/gettingstarted-limits.html, "Invocation payload"
+EVENT_BYTES = 6 * 1024 * 1024
+API_ID = "local"
+
+_MESSAGES = {
+    400: "Bad Request",
+    404: "Not Found",
+    413: "Request Entity Too Large",
+    414: "Request URI Too Long",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
+
+
+class HttpApi:
+    """Answers HTTP requests as an HTTP API does.
+
+    Args:
+        service: the Lambda service.
+        stage: the stage's name; `$default` has no place in the path.
+        has_timeouts: False while somebody debugs.
+    """
+
+    def __init__(self, service: LambdaService, stage: str, has_timeouts: bool = True) -> None:
+        self.port = 0
+        self._service = service
+        self._stage = stage
+        self._stage_path = "" if stage == http_api.DEFAULT_STAGE else f"/{stage}"
+        self._timeout_s = TIMEOUT_S if has_timeouts else None
+        self._domain = f"{API_ID}.execute-api.{service.function.region}.amazonaws.com"
+
+    async def __call__(self, exchange: ServerExchange) -> None:
+        """Answer one request."""
+        request_id = b64encode(secrets.token_bytes(11)).decode()
+        try:
+            request = front_door.request(exchange, await exchange.read_body(BODY_BYTES), self.port)
+        except BodyTooLarge:
+            front_door.answer(exchange, page(413, request_id))
+            return
+        except TargetError:
+            front_door.answer(exchange, page(400, request_id))
+            return
+        if not starts_with_segments(request.path, self._stage_path):
+            front_door.answer(exchange, page(404, request_id))
+            return
+        outcome = await self._invoke(request, request_id)
+        if isinstance(outcome, Page):
+            front_door.answer(exchange, outcome)
+            return
+        try:
+            response = http_api.to_response(loads(outcome.payload))
+        except (JSONDecodeError, UnicodeDecodeError, EventError):
+            front_door.answer(exchange, page(500, request_id))
+            return
+        added = ((b"Apigw-Requestid", request_id.encode()),)
+        front_door.respond(exchange, response, added, lambda: page(500, request_id))
+
+    async def _invoke(self, request: Request, request_id: str) -> Outcome | Page:
+        door = http_api.FrontDoor(
+            request_id=request_id,
+            time_epoch_ms=int(time() * 1000),
+            domain_name=self._domain,
+            api_id=API_ID,
+            account_id=ACCOUNT_ID,
+            stage=self._stage,
+        )
+        event = dumps(http_api.to_event(request, door), separators=(",", ":")).encode()
+        if len(event) > EVENT_BYTES:
+            return page(413, request_id)
+        try:
+            invocation = self._service.invoke(event, trace_id=front_door.trace_id(request.headers))
+        except ThrottledError:
+            return page(503, request_id)
+        # The function goes on after the front door has given up, as it does on AWS.
+        done, _ = await asyncio.wait({invocation.outcome}, timeout=self._timeout_s)
+        if not done:
+            return page(503, request_id)
+        outcome = invocation.outcome.result()
+        return page(500, request_id) if outcome.is_error else outcome
+
+
+def page(status: int, request_id: str) -> Page:
+    """The HTTP API's own answer."""
+    headers = (
+        (b"Content-Type", b"application/json"),
+        (b"Apigw-Requestid", request_id.encode()),
+    )
+    return Page(
+        status, headers, dumps({"message": _MESSAGES[status]}, separators=(",", ":")).encode()
+    )
+
+
+def refuse(status: int) -> tuple[Headers, bytes]:
+    """The HTTP API's own answer to what is no request, or too large a one."""
+    refused = page(status, b64encode(secrets.token_bytes(11)).decode())
+    return refused.headers, refused.body

@@ -1,0 +1,75 @@
+"""One invocation of the local Lambda service, from its event to the end of its invoke phase."""
+
+import asyncio
+from collections import deque
+from json import dumps
+from typing import NamedTuple
+
+# What the Invoke API hands out of a log, and so all that is kept of it.
+# Source: lambda/latest/api/API_Invoke.html, LogResult
+LOG_TAIL_BYTES = 4096
+
+
+class Outcome(NamedTuple):
+    """What the caller gets."""
+
+    payload: bytes
+    error_type: str = ""  # empty for a success
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the function failed; the payload then is the error's JSON."""
+        return bool(self.error_type)
+
+
+def failure(error_type: str, message: str) -> Outcome:
+    """The outcome of an invocation that Lambda itself reports as failed."""
+    document = dumps({"errorType": error_type, "errorMessage": message})
+    return Outcome(document.encode(), error_type)
+
+
+class Invocation:
+    """An event on its way.
+
+    `outcome` is there as soon as the result is posted; `finished` when the environment has asked
+    for the next event, or has ended.
+    """
+
+    __slots__ = ("_log", "_log_bytes", "client_context", "event", "finished", "outcome",
+                 "request_id", "started", "trace_id")  # fmt: skip
+
+    def __init__(
+        self, request_id: str, event: bytes, trace_id: str = "", client_context: str = ""
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self.request_id = request_id
+        self.event = event
+        self.trace_id = trace_id
+        self.client_context = client_context
+        self.outcome: asyncio.Future[Outcome] = loop.create_future()
+        self.finished: asyncio.Future[None] = loop.create_future()
+        self.started = 0.0  # when its event was delivered, by time.perf_counter
+        self._log: deque[bytes] = deque()
+        self._log_bytes = 0
+
+    def settle(self, outcome: Outcome) -> None:
+        """Give the caller its outcome; the first one counts."""
+        if not self.outcome.done():
+            self.outcome.set_result(outcome)
+
+    def finish(self) -> None:
+        """The invoke phase is over."""
+        if not self.finished.done():
+            self.finished.set_result(None)
+
+    def log(self, line: str) -> None:
+        """Keep a log line, and forget what is more than the tail."""
+        data = line.encode() + b"\n"
+        self._log.append(data)
+        self._log_bytes += len(data)
+        while self._log and self._log_bytes - len(self._log[0]) >= LOG_TAIL_BYTES:
+            self._log_bytes -= len(self._log.popleft())
+
+    def log_tail(self) -> bytes:
+        """The last 4 KB of the invocation's log."""
+        return b"".join(self._log)[-LOG_TAIL_BYTES:]

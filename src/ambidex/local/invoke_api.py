@@ -1,0 +1,101 @@
+"""The Invoke API, as boto3 and the AWS CLI speak it: `RequestResponse`, with the log's tail.
+
+Source: lambda/latest/api/API_Invoke.html
+"""
+
+import uuid
+from base64 import b64decode, b64encode
+from json import JSONDecodeError, dumps, loads
+from urllib.parse import unquote
+
+from ambidex.http import header
+from ambidex.local.http1 import BodyTooLarge
+from ambidex.local.http1_exchange import ServerExchange
+from ambidex.local.lambda_service import LambdaService, ThrottledError
+
+_FUNCTIONS = "/2015-03-31/functions/"
+_INVOCATIONS = "/invocations"
+
+# Source: lambda/latest/dg/gettingstarted-limits.html, "Invocation payload"
+PAYLOAD_BYTES = 6 * 1024 * 1024
+
+
+class InvokeApi:
+    """Answers HTTP requests to the Invoke API.
+
+    Args:
+        service: the Lambda service.
+    """
+
+    def __init__(self, service: LambdaService) -> None:
+        self._service = service
+
+    async def __call__(self, exchange: ServerExchange) -> None:
+        """Answer one request."""
+        path = unquote(exchange.head.target.decode("latin-1").partition("?")[0])
+        name = path.removeprefix(_FUNCTIONS).removesuffix(_INVOCATIONS)
+        is_invoke = path == f"{_FUNCTIONS}{name}{_INVOCATIONS}" and exchange.head.method == "POST"
+        if not is_invoke:
+            _fail(
+                exchange, 404, "UnknownOperationException", f"{path} is no call of the Invoke API"
+            )
+            return
+        function = self._service.function
+        if name.removesuffix(":$LATEST") not in (function.name, function.arn):
+            message = f"Function not found: {name}; the one there is is {function.name}"
+            _fail(exchange, 404, "ResourceNotFoundException", message)
+            return
+        kind = _text(exchange, b"x-amz-invocation-type") or "RequestResponse"
+        if kind != "RequestResponse":
+            message = f"InvocationType {kind} is not offered here, RequestResponse is"
+            _fail(exchange, 400, "InvalidParameterValueException", message)
+            return
+        await self._invoke(exchange)
+
+    async def _invoke(self, exchange: ServerExchange) -> None:
+        try:
+            event = await exchange.read_body(PAYLOAD_BYTES) or b"{}"
+            loads(event)
+            client_context = b64decode(_text(exchange, b"x-amz-client-context")).decode()
+            invocation = self._service.invoke(
+                event,
+                str(uuid.uuid4()),
+                _text(exchange, b"x-amzn-trace-id"),
+                client_context,
+            )
+        except BodyTooLarge:
+            message = f"Request must be smaller than {PAYLOAD_BYTES} bytes for the Invoke API"
+            _fail(exchange, 413, "RequestTooLargeException", message)
+            return
+        except (JSONDecodeError, UnicodeDecodeError) as error:
+            message = f"Could not parse request body into json: {error}"
+            _fail(exchange, 400, "InvalidRequestContentException", message)
+            return
+        except ThrottledError:
+            _fail(exchange, 429, "TooManyRequestsException", "Rate Exceeded.")
+            return
+        outcome = await invocation.outcome
+        headers = [
+            (b"Content-Type", b"application/json"),
+            (b"x-amzn-RequestId", invocation.request_id.encode()),
+            (b"X-Amz-Executed-Version", b"$LATEST"),
+        ]
+        if outcome.is_error:
+            headers.append((b"X-Amz-Function-Error", b"Unhandled"))
+        if _text(exchange, b"x-amz-log-type") == "Tail":
+            await invocation.finished
+            headers.append((b"X-Amz-Log-Result", b64encode(invocation.log_tail())))
+        exchange.respond(200, tuple(headers), outcome.payload)
+
+
+def _text(exchange: ServerExchange, name: bytes) -> str:
+    return (header(exchange.head.headers, name) or b"").decode("latin-1")
+
+
+def _fail(exchange: ServerExchange, status: int, kind: str, message: str) -> None:
+    headers = (
+        (b"Content-Type", b"application/json"),
+        (b"x-amzn-ErrorType", kind.encode()),
+        (b"x-amzn-RequestId", str(uuid.uuid4()).encode()),
+    )
+    exchange.respond(status, headers, dumps({"Type": "User", "Message": message}).encode())

@@ -1,0 +1,222 @@
+"""The Lambda service: starts environments as invocations need them, up to a limit, and ends them.
+
+An invocation goes to an environment that is ready, else to a new one, else it is throttled: there
+is no queue, as there is none for synchronous invocations on AWS.
+
+Source: lambda/latest/dg/lambda-concurrency.html, lambda/latest/dg/lambda-runtime-environment.html
+"""
+
+import asyncio
+import uuid
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple
+
+from ambidex.errors import AmbidexError
+from ambidex.local.environment import Environment, InitFailure
+from ambidex.local.invocation import Invocation, failure
+from ambidex.local.process import CommandError
+from ambidex.local.reaper import Reaper
+from ambidex.local.variables import Function
+
+
+class Limits(NamedTuple):
+    """The service's times, in seconds."""
+
+    # Source: lambda/latest/dg/lambda-runtime-environment.html, "Init phase"
+    init_s: float = 10
+    # AWS does not say; environments have been seen to stay for some minutes.
+    idle_s: float = 300
+    has_timeouts: bool = True  # False while somebody debugs
+
+
+class ThrottledError(AmbidexError):
+    """All environments that may be are at work."""
+
+
+class InitError(AmbidexError):
+    """The first environment did not come up; the app's fault."""
+
+
+class LambdaService:
+    """One function and its environments.
+
+    Args:
+        function: what the environments run.
+        reaper: ends processes should this one die.
+        on_log: takes each line of the function's log.
+        limits: the service's times.
+    """
+
+    def __init__(
+        self,
+        function: Function,
+        reaper: Reaper,
+        on_log: Callable[[str], None],
+        limits: Limits = Limits(),  # noqa: B008 – a frozen value
+    ) -> None:
+        self.function = function
+        self.environments: set[Environment] = set()
+        self._reaper = reaper
+        self._on_log = on_log
+        self._limits = limits
+        self._ready: list[Environment] = []  # the one used last is at the end
+        self._waiting: dict[Environment, Invocation] = {}
+        self._outdated: set[Environment] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._spawn(self._scale_in())
+
+    async def warm_up(self) -> None:
+        """Start a first environment, so that what is wrong with the app shows at once.
+
+        Raises:
+            InitError: the app does not come up.
+            CommandError: the command cannot be started.
+        """
+        environment = self._new_environment()
+        await environment.start()
+        failed = await self._initialised(environment, self._limits.init_s)
+        if failed is not None:
+            raise InitError(f"the app does not start on Lambda: {failed.message}")
+
+    def invoke(
+        self, event: bytes, request_id: str = "", trace_id: str = "", client_context: str = ""
+    ) -> Invocation:
+        """Start an invocation; it goes on by itself whether anybody waits for it or not.
+
+        Args:
+            event: JSON.
+            request_id: one of AWS's, made here if it is empty.
+            trace_id: the X-Ray header.
+            client_context: JSON.
+
+        Raises:
+            ThrottledError: every environment there may be is at work.
+        """
+        invocation = Invocation(request_id or str(uuid.uuid4()), event, trace_id, client_context)
+        while self._ready:
+            environment = self._ready.pop()
+            if environment.is_ready:
+                environment.deliver(invocation)
+                return invocation
+        starting = self._starting()
+        if starting is not None:
+            self._waiting[starting] = invocation
+            self._spawn(self._await_init(starting, invocation))
+        elif len(self.environments) < self.function.concurrency:
+            environment = self._new_environment()
+            self._waiting[environment] = invocation
+            self._spawn(self._cold_start(environment, invocation))
+        else:
+            raise ThrottledError(
+                f"all {self.function.concurrency} environments are at work",
+                "raise `concurrency` in [tool.ambidex.lambda]",
+            )
+        return invocation
+
+    def replace(self) -> None:
+        """End the environments that wait, and those at work when they are done: the code is new."""
+        self._ready.clear()
+        for environment in self.environments:
+            if environment.is_ready:
+                environment.kill()
+            else:
+                self._outdated.add(environment)
+
+    async def close(self) -> None:
+        """End everything."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        ending = [environment.ended for environment in self.environments if environment.is_running]
+        for environment in self.environments:
+            environment.kill()
+        await asyncio.gather(*ending)
+
+    def _new_environment(self) -> Environment:
+        environment = Environment(
+            self.function,
+            self._reaper,
+            self._on_log,
+            self._on_ready,
+            self._on_end,
+            self._limits.has_timeouts,
+        )
+        self.environments.add(environment)
+        return environment
+
+    def _starting(self) -> Environment | None:
+        for environment in self.environments - self._waiting.keys() - self._outdated:
+            if not environment.initialised.done():
+                return environment
+        return None
+
+    async def _cold_start(self, environment: Environment, invocation: Invocation) -> None:
+        try:
+            await environment.start()
+        except CommandError as error:
+            self._gave_up(
+                environment, invocation, InitFailure("Runtime.InvalidEntrypoint", error.message)
+            )
+        else:
+            await self._await_init(environment, invocation)
+
+    async def _await_init(self, environment: Environment, invocation: Invocation) -> None:
+        failed = await self._initialised(environment, self._limits.init_s)
+        if failed is None:
+            return
+        # Lambda inits once more, now as a part of the invocation and within its time-out.
+        self._waiting.pop(environment, None)
+        environment = self._new_environment()
+        self._waiting[environment] = invocation
+        await environment.start()
+        failed = await self._initialised(environment, self.function.timeout_s)
+        if failed is not None:
+            self._gave_up(environment, invocation, failed)
+
+    def _gave_up(
+        self, environment: Environment, invocation: Invocation, failed: InitFailure
+    ) -> None:
+        self._waiting.pop(environment, None)
+        self.environments.discard(environment)
+        invocation.settle(failure(failed.error_type, failed.message))
+        invocation.finish()
+
+    async def _initialised(self, environment: Environment, limit_s: float) -> InitFailure | None:
+        limit = limit_s if self._limits.has_timeouts else None
+        done, _ = await asyncio.wait({environment.initialised}, timeout=limit)
+        if not done:
+            environment.overran(limit_s)
+        failed = await environment.initialised
+        if failed is not None:
+            environment.kill()
+        return failed
+
+    def _on_ready(self, environment: Environment) -> None:
+        invocation = self._waiting.pop(environment, None)
+        if invocation is not None:
+            environment.deliver(invocation)
+        elif environment in self._outdated:
+            environment.kill()
+        else:
+            environment.ready_since = asyncio.get_running_loop().time()
+            self._ready.append(environment)
+
+    def _on_end(self, environment: Environment) -> None:
+        self.environments.discard(environment)
+        self._outdated.discard(environment)
+        if environment in self._ready:
+            self._ready.remove(environment)
+
+    async def _scale_in(self) -> None:
+        while True:
+            await asyncio.sleep(self._limits.idle_s / 4)
+            latest = asyncio.get_running_loop().time() - self._limits.idle_s
+            for environment in list(self._ready):
+                if environment.ready_since < latest:
+                    self._ready.remove(environment)
+                    environment.kill()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,166 @@
+"""The engine `process`: one copy of the app, a process group of its own.
+
+Freezing is SIGSTOP and SIGCONT to the group. stdout and stderr are one pipe, so that their lines
+keep their order; what is in it can be taken at any moment, so that a log is whole before the line
+that closes it.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from ambidex.errors import AmbidexError, shown
+from ambidex.local.reaper import Reaper
+
+_READ_BYTES = 64 * 1024
+
+
+class CommandError(AmbidexError):
+    """The command cannot be started; the user's fault."""
+
+
+class Process:
+    """A running copy of the app; `start` makes one."""
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        output: int,
+        on_line: Callable[[str], None],
+        reaper: Reaper,
+    ) -> None:
+        self.pid = process.pid
+        self._process = process
+        self._output = output
+        self._on_line = on_line
+        self._partial = b""
+        self._reaper = reaper
+        self._is_frozen = False
+        asyncio.get_running_loop().add_reader(output, self.take_output)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process is known to have ended."""
+        return self._process.returncode is not None
+
+    async def ended(self) -> int:
+        """Wait for the end; the exit status, negative for a signal."""
+        status = await self._process.wait()
+        self.take_output()
+        if self._output >= 0:
+            asyncio.get_running_loop().remove_reader(self._output)
+            os.close(self._output)
+            self._output = -1
+            if self._partial:
+                self._on_line(self._partial.decode(errors="replace"))
+                self._partial = b""
+            # Whatever the process started and left behind ends with it, as in a container.
+            self.signal(signal.SIGKILL)
+            self._reaper.forget(self.pid)
+        return status
+
+    def freeze(self) -> None:
+        """Stop the whole group where it stands."""
+        self._is_frozen = True
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let the group go on."""
+        if self._is_frozen:
+            self._is_frozen = False
+            self.signal(signal.SIGCONT)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the whole group; nothing happens if it has ended."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+    def take_output(self) -> None:
+        """Hand on the lines that have been written so far."""
+        while self._output >= 0:
+            try:
+                data = os.read(self._output, _READ_BYTES)
+            except BlockingIOError:
+                return
+            if not data:
+                asyncio.get_running_loop().remove_reader(self._output)
+                return
+            *lines, self._partial = (self._partial + data).split(b"\n")
+            for line in lines:
+                self._on_line(line.decode(errors="replace"))
+
+    def max_memory_mib(self) -> int:
+        """The most memory that the process has held so far, in MiB; 0 if it cannot be told."""
+        try:
+            status = Path(f"/proc/{self.pid}/status").read_bytes()
+        except FileNotFoundError:
+            return _resident_mib(self.pid)
+        _, found, rest = status.partition(b"VmHWM:")
+        return -(-int(rest.split(None, 1)[0]) // 1024) if found else 0
+
+
+async def start(
+    command: Sequence[str],
+    folder: Path,
+    environ: Mapping[str, str],
+    on_line: Callable[[str], None],
+    reaper: Reaper,
+) -> Process:
+    """Start a copy of the app.
+
+    Args:
+        command: program and arguments; the program is looked for in the PATH of `environ`.
+        folder: the working directory.
+        environ: the whole environment.
+        on_line: takes each line that the copy writes, without its end.
+        reaper: ends the copy should this process die.
+
+    Raises:
+        CommandError: there is no such program, or it may not be run.
+    """
+    read_end, write_end = os.pipe()
+    os.set_blocking(read_end, False)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *_found(command, environ),
+            cwd=folder,
+            env=dict(environ),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=write_end,
+            stderr=write_end,
+            start_new_session=True,
+        )
+    except OSError as error:
+        os.close(read_end)
+        raise CommandError(f"{shown(command[0])} cannot be started: {error.strerror}") from None
+    finally:
+        os.close(write_end)
+    reaper.watch(process.pid)
+    return Process(process, read_end, on_line, reaper)
+
+
+def _found(command: Sequence[str], environ: Mapping[str, str]) -> Sequence[str]:
+    from shutil import which
+
+    program = which(command[0], path=environ.get("PATH"))
+    if program is None:
+        raise CommandError(
+            f"there is no program {shown(command[0])} to run",
+            "check `command` in [tool.ambidex.lambda] and [tool.ambidex.ecs]",
+        )
+    return [program, *command[1:]]
+
+
+def _resident_mib(pid: int) -> int:
+    # Without /proc, which is to say on macOS, there is only what it holds now.
+    try:
+        import psutil
+    except ImportError:
+        return 0
+    try:
+        return int(psutil.Process(pid).memory_info().rss // (1024 * 1024))
+    except psutil.Error:
+        return 0

@@ -1,0 +1,262 @@
+"""`ambidex up`: both platforms on this machine, until Ctrl-C."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from ambidex.errors import AmbidexError, shown
+from ambidex.local import front_door_http_api, http1_server, load_balancer
+from ambidex.local.ecs_service import EcsService, TaskDefinition
+from ambidex.local.front_door_alb import AlbToLambda
+from ambidex.local.front_door_http_api import HttpApi
+from ambidex.local.http1 import Limits as HeadLimits
+from ambidex.local.http1_server import Handler, Refuse, Server
+from ambidex.local.invoke_api import InvokeApi
+from ambidex.local.lambda_service import LambdaService, Limits
+from ambidex.local.log import is_coloured, printer
+from ambidex.local.reaper import Reaper
+from ambidex.local.target_group import HealthCheck, TargetGroup
+from ambidex.local.variables import function, task_variables
+from ambidex.settings import SettingError, Settings, from_pyproject
+
+HOST = "127.0.0.1"
+
+# A laptop's tasks are checked every second, where ALB's default is 30: who waits is a person.
+_HEALTH_INTERVAL_S = 1.0
+
+# How long an API Gateway or an ALB keeps an idle client's connection.
+_KEEP_ALIVE_S = 60.0
+
+
+class PortTakenError(AmbidexError):
+    """A port is in use; the user's to choose another."""
+
+    def __init__(self, port: int, option: str) -> None:
+        super().__init__(
+            f"port {port} is taken", f"choose another with {option}, or 0 for any that is free"
+        )
+
+
+class Options(NamedTuple):
+    """What the command line says."""
+
+    folder: Path
+    app: str
+    lambda_port: int
+    ecs_port: int
+    invoke_port: int
+    reload: bool
+    debug: bool
+    as_json: bool
+
+
+class Running(NamedTuple):
+    """Both platforms, ready."""
+
+    lambda_url: str
+    ecs_url: str
+    invoke_url: str
+    lambda_service: LambdaService
+    ecs_service: EcsService
+
+
+def run(options: Options) -> int:
+    """Run both platforms until Ctrl-C.
+
+    Raises:
+        AmbidexError: something is wrong with the settings, the app or a port.
+    """
+    settings = project_settings(options.folder, options.app)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_until_stopped(settings, options))
+
+
+def project_settings(folder: Path, app: str) -> Settings:
+    """The settings of a project; an app named on the command line wins.
+
+    Raises:
+        SettingError: there is no such folder, no app is named, or a setting is wrong.
+    """
+    if not folder.is_dir():
+        raise SettingError(f"there is no folder {shown(str(folder))}")
+    overrides = {"AMBIDEX_APP": app} if app else {}
+    settings = from_pyproject(folder / "pyproject.toml", overrides)
+    if not settings.app:
+        raise SettingError(
+            f"no app is named in {folder / 'pyproject.toml'}",
+            'name it there, `app = "main:app"` in [tool.ambidex], or after the command: '
+            "ambidex up main:app",
+        )
+    return settings
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, options: Options, log: Callable[[str], Callable[[str], None]] = printer
+) -> AsyncIterator[Running]:
+    """Both platforms, started side by side; all is gone at the end.
+
+    Args:
+        settings: the project's.
+        options: the command line's.
+        log: makes the function that takes the lines of a source, `lambda`, `ecs` or `up`.
+
+    Raises:
+        AmbidexError: something did not start.
+    """
+    async with AsyncExitStack() as stack:
+        reaper = Reaper()
+        stack.callback(reaper.close)
+        limits = Limits(has_timeouts=not options.debug)
+        defined = function(settings, options.folder, os.environ)
+        service = LambdaService(defined, reaper, log("lambda"), limits)
+        stack.push_async_callback(service.close)
+        group = TargetGroup(HealthCheck(settings.ecs.health_path, _HEALTH_INTERVAL_S))
+        stack.push_async_callback(group.close)
+        definition = TaskDefinition(
+            command=settings.ecs.command or (sys.executable, "-m", "ambidex", "serve"),
+            folder=options.folder,
+            environ=lambda host, port: task_variables(
+                settings, options.folder, os.environ, host, port
+            ),
+            stop_timeout_s=settings.ecs.stop_timeout,
+            has_timeouts=not options.debug,
+        )
+        tasks = EcsService(definition, settings.ecs.tasks, group, reaper, log("ecs"), log("up"))
+        stack.push_async_callback(tasks.close)
+        lambda_port = await _listen_lambda(stack, settings, options, service)
+        ecs = await _load_balancer(stack, options, group)
+        invoke = await _listen(
+            stack, InvokeApi(service), options.invoke_port, "--invoke-port",
+            load_balancer.LIMITS, load_balancer.refuse,
+        )  # fmt: skip
+        async with asyncio.TaskGroup() as starting:
+            starting.create_task(service.warm_up())
+            starting.create_task(tasks.start())
+        yield Running(
+            f"http://{HOST}:{lambda_port}{_stage_path(settings)}",
+            f"http://{HOST}:{ecs.port}",
+            f"http://{HOST}:{invoke.port}",
+            service,
+            tasks,
+        )
+
+
+async def _until_stopped(settings: Settings, options: Options) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    say = printer("up")
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        async with running(settings, options) as platforms:
+            _announce(platforms, options)
+            if options.reload:
+                await _reload_until(stop, options.folder, platforms, say)
+            else:
+                await stopped
+            say("stopping")
+    except BaseExceptionGroup as group:
+        raise _first(group) from None
+    return 0
+
+
+async def _reload_until(
+    stop: asyncio.Event, folder: Path, platforms: Running, say: Callable[[str], None]
+) -> None:
+    from watchfiles import PythonFilter, awatch
+
+    async for changes in awatch(folder, watch_filter=PythonFilter(), stop_event=stop):
+        names = sorted({Path(path).name for _, path in changes})
+        say(f"{', '.join(names)} changed: restarting")
+        platforms.lambda_service.replace()
+        await platforms.ecs_service.replace()
+
+
+async def _listen_lambda(
+    stack: AsyncExitStack, settings: Settings, options: Options, service: LambdaService
+) -> int:
+    door: HttpApi | AlbToLambda
+    if settings.aws_lambda.front_door == "alb":
+        door, limits, refuse = AlbToLambda(service), load_balancer.LIMITS, load_balancer.refuse
+    else:
+        door = HttpApi(service, settings.aws_lambda.stage, not options.debug)
+        limits, refuse = front_door_http_api.LIMITS, front_door_http_api.refuse
+    server = await _listen(stack, door, options.lambda_port, "--lambda-port", limits, refuse)
+    door.port = server.port
+    return server.port
+
+
+async def _load_balancer(stack: AsyncExitStack, options: Options, group: TargetGroup) -> Server:
+    forwarding = load_balancer.Forwarding(idle_timeout_s=None if options.debug else 60.0)
+    try:
+        server = await load_balancer.listen(group, HOST, options.ecs_port, forwarding)
+    except OSError:
+        raise PortTakenError(options.ecs_port, "--ecs-port") from None
+    stack.callback(server.abort)
+    return server
+
+
+async def _listen(
+    stack: AsyncExitStack,
+    handler: Handler,
+    port: int,
+    option: str,
+    limits: HeadLimits,
+    refuse: Refuse,
+) -> Server:
+    try:
+        server = await http1_server.listen(
+            handler, HOST, port, limits=limits, refuse=refuse, keep_alive_s=_KEEP_ALIVE_S
+        )
+    except OSError:
+        raise PortTakenError(port, option) from None
+    stack.callback(server.abort)
+    return server
+
+
+def _announce(platforms: Running, options: Options) -> None:
+    if options.as_json:
+        document = {
+            "targets": {
+                "lambda": {"url": platforms.lambda_url},
+                "ecs": {"url": platforms.ecs_url},
+            },
+            "invoke": {"url": platforms.invoke_url},
+        }
+        sys.stdout.write(f"{json.dumps(document)}\n")
+    else:
+        bold, plain = ("\x1b[1m", "\x1b[0m") if is_coloured(sys.stdout) else ("", "")
+        sys.stdout.write(
+            f"{bold}Lambda{plain}      curl {platforms.lambda_url}/\n"
+            f"{bold}ECS{plain}         curl {platforms.ecs_url}/\n"
+            f"{bold}Invoke API{plain}  {platforms.invoke_url}, "
+            f"function {platforms.lambda_service.function.name}\n"
+        )
+    sys.stdout.flush()
+
+
+def _stage_path(settings: Settings) -> str:
+    stage = settings.aws_lambda.stage
+    is_in_path = settings.aws_lambda.front_door == "http-api" and stage != "$default"
+    return f"/{stage}" if is_in_path else ""
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

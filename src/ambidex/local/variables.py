@@ -1,0 +1,153 @@
+"""The environment variables that a copy of the app finds, on Lambda and on ECS.
+
+A copy does not inherit the developer's whole environment, as it would not on AWS: it gets what the
+platform sets, what the settings say, AWS credentials and region if there are any, and the few
+variables without which programs of this machine do not run.
+
+Source: lambda/latest/dg/configuration-envvars.html, "Defined runtime environment variables"
+"""
+
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from ambidex.errors import shown
+from ambidex.settings import SettingError, Settings, to_environ
+
+DEFAULT_REGION = "us-east-1"
+ACCOUNT_ID = "123456789012"
+
+_OF_THE_MACHINE = (
+    "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "TMPDIR", "VIRTUAL_ENV",
+    "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE",
+)  # fmt: skip
+# Set by Lambda itself; a user's value would be refused there.
+_RESERVED = re.compile(
+    r"_HANDLER|_X_AMZN_TRACE_ID|AWS_EXECUTION_ENV|AWS_LAMBDA_(?!LOG_FORMAT|LOG_LEVEL|EXEC_WRAPPER).*"
+    r"|LAMBDA_TASK_ROOT|LAMBDA_RUNTIME_DIR|AMBIDEX_.*"
+)
+
+
+class Function(NamedTuple):
+    """What the Lambda service knows of its one function."""
+
+    name: str
+    command: tuple[str, ...]
+    folder: Path
+    environ: dict[str, str]  # the same in each environment
+    memory_mib: int
+    timeout_s: int
+    concurrency: int
+    region: str
+
+    @property
+    def arn(self) -> str:
+        """The function's ARN."""
+        return f"arn:aws:lambda:{self.region}:{ACCOUNT_ID}:function:{self.name}"
+
+    @property
+    def log_group(self) -> str:
+        """The log group that Lambda makes for it."""
+        return f"/aws/lambda/{self.name}"
+
+
+def function(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Function:
+    """The function of a project.
+
+    Args:
+        settings: the project's.
+        folder: the project's.
+        environ: the developer's own environment.
+
+    Raises:
+        SettingError: the env-file is missing, or a variable is one that Lambda keeps for itself.
+    """
+    name = re.sub(r"[^A-Za-z0-9_-]", "-", folder.name) or "function"
+    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
+    command = settings.aws_lambda.command or (sys.executable, "-m", "ambidex", "serve")
+    own = {
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_LAMBDA_FUNCTION_NAME": name,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(settings.aws_lambda.memory),
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{name}",
+        "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+        "LAMBDA_TASK_ROOT": str(folder),
+        "LAMBDA_RUNTIME_DIR": "/var/runtime",
+        "TZ": ":UTC",
+        "_HANDLER": command[-1] if settings.aws_lambda.command else settings.app,
+    }
+    return Function(
+        name=name,
+        command=tuple(command),
+        folder=folder,
+        environ=_machine(environ) | _user(settings, folder) | own | _ambidex(settings),
+        memory_mib=settings.aws_lambda.memory,
+        timeout_s=settings.aws_lambda.timeout,
+        concurrency=settings.aws_lambda.concurrency,
+        region=region,
+    )
+
+
+def task_variables(
+    settings: Settings, folder: Path, environ: Mapping[str, str], host: str, port: int
+) -> dict[str, str]:
+    """The environment of one ECS task, which listens on an address of its own.
+
+    Raises:
+        SettingError: as `function`.
+    """
+    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
+    own = {
+        "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE",
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+    }
+    here = {
+        "AMBIDEX_ECS_HOST": host,
+        "AMBIDEX_ECS_PORT": str(port),
+        # The load balancer is on this machine, too.
+        "AMBIDEX_ECS_TRUSTED_PROXIES": ",".join((*settings.ecs.trusted_proxies, host)),
+    }
+    return _machine(environ) | _user(settings, folder) | own | _ambidex(settings) | here
+
+
+def _machine(environ: Mapping[str, str]) -> dict[str, str]:
+    names = [name for name in environ if name in _OF_THE_MACHINE or name.startswith("AWS_")]
+    variables = {name: environ[name] for name in names if not _RESERVED.fullmatch(name)}
+    # The programs beside this Python come first: `python` and `uvicorn` are the project's own.
+    bin_folder = str(Path(sys.executable).parent)
+    variables["PATH"] = f"{bin_folder}:{environ.get('PATH', '/usr/local/bin:/usr/bin:/bin')}"
+    # Lines reach the log when they are written, although a pipe takes them.
+    variables["PYTHONUNBUFFERED"] = "1"
+    return variables
+
+
+def _user(settings: Settings, folder: Path) -> dict[str, str]:
+    variables = _env_file(settings.env_file, folder) | settings.environment
+    for name in variables:
+        if _RESERVED.fullmatch(name):
+            raise SettingError(
+                f"the variable {shown(name)} is kept for the platform",
+                "take it out of `environment` and of the env-file",
+            )
+    return variables
+
+
+def _ambidex(settings: Settings) -> dict[str, str]:
+    return {name: value for name, value in to_environ(settings).items() if value}
+
+
+def _env_file(name: str, folder: Path) -> dict[str, str]:
+    from dotenv import dotenv_values
+
+    path = folder / (name or ".env")
+    if not path.is_file():
+        if name:
+            raise SettingError(f"[tool.ambidex] env-file = {shown(name)}: there is no such file")
+        return {}
+    return {key: value or "" for key, value in dotenv_values(path).items()}

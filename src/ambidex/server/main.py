@@ -1,0 +1,64 @@
+"""`ambidex serve` off Lambda: the process that is a task's HTTP server.
+
+In a container it is PID 1, to which "the only signals that can be sent … are those for which init
+has explicitly installed signal handlers" (kill(2)). So the handlers come first, and whatever takes
+time to import after them: asyncio, uvicorn, the app.
+"""
+
+import os
+import signal
+from collections.abc import Mapping
+from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ambidex.asgi.types import App
+
+
+def serve(app_name: str, environ: Mapping[str, str]) -> int:
+    """Serve an app over HTTP until a signal ends it.
+
+    Args:
+        app_name: `module:attribute`; empty for the one that the settings name.
+        environ: the process's environment.
+
+    Returns:
+        The exit status: 0, for it stopped as it was told to.
+
+    Raises:
+        AppLoadError: the app is not there, or is no ASGI app; the user's fault.
+        AppImportError: importing the app raised; the app's fault, and its traceback is logged.
+        ListenError: the address or the port cannot be had; the user's fault.
+        SettingError: a variable that starts with AMBIDEX_ is wrong; the user's fault.
+        StartupError: the app's lifespan failed to start; the app's fault.
+        UvicornMissingError: uvicorn is not installed; the user's fault.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
+    from ambidex.server import log
+    from ambidex.settings import from_environ
+
+    log.configure()
+    settings = from_environ(environ)
+    app = _app(app_name or settings.app)
+    from ambidex.server.life import run
+
+    run(app, settings.ecs)
+    return 0
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    """End at once: nothing is served yet, and an app may hold on to an exception in its import."""
+    os._exit(128 + number)
+
+
+def _app(name: str) -> "App":
+    import logging
+
+    from ambidex.asgi.load import AppImportError, load
+
+    try:
+        return load(name)
+    except AppImportError as error:
+        logging.getLogger("ambidex").error("the app's import raised", exc_info=error.__cause__)  # noqa: TRY400 – the cause is the app's
+        raise

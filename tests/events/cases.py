@@ -1,0 +1,491 @@
+"""What every event source has to carry: one table of requests, one of responses, one of sources.
+
+Every case runs over every source in every mode. A case that a source cannot carry says so here, by
+the source's name or its module's for all its modes: `no(reason, what arrives otherwise)`; that is
+asserted as well. A source joins by one entry in SOURCES. docs/reference/event-sources.md is
+printed from these tables.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from hypothesis import strategies as st
+
+from ambidex.events import alb, http_api
+from ambidex.http import Headers, Request, Response
+from tests.events import strategies
+
+HTTP_API = "http_api"
+ALB = "alb"
+CUSTOM_DOMAIN = "http_api, custom domain"
+ALB_SINGLE = "alb, single values"
+ALB_MULTI = "alb, multi values"
+
+
+class Differs(NamedTuple):
+    """Why a source does not carry a case, and the fields that arrive otherwise."""
+
+    reason: str
+    arrives: Mapping[str, Any]
+
+
+def no(reason: str, **arrives: object) -> Differs:
+    """Not carried; `arrives` names the fields of the value that arrive otherwise."""
+    return Differs(reason, arrives)
+
+
+class RequestCase(NamedTuple):
+    """A request as the front door has it, without the source's own stage."""
+
+    id: str
+    request: Request
+    differs: Mapping[str, Differs] = {}
+    base_path: str = ""  # the setting; the part of the request's path in its `root_path`
+
+
+class ResponseCase(NamedTuple):
+    """A response as the app gives it."""
+
+    id: str
+    response: Response
+    differs: Mapping[str, Differs] = {}
+
+
+class Source(NamedTuple):
+    """An event source in one of its modes."""
+
+    id: str
+    module: str
+    page: str  # AWS's own, under docs.aws.amazon.com
+    to_event: Callable[[Request], Mapping[str, Any]]
+    to_request: Callable[[Mapping[str, Any], str], Request]
+    to_result: Callable[[Response], Mapping[str, Any]]
+    to_response: Callable[[object], Response]
+    requests: st.SearchStrategy[Request]  # any that it carries
+    responses: st.SearchStrategy[Response]
+    stage: str = ""  # in front of the path in the event
+    mapping: str = ""  # in the client's URL in the stage's place; the base path in the settings
+
+    def sent(self, request: Request) -> Request:
+        """What `to_event` is given: the path with the stage, without the API mapping's key."""
+        path = request.path.removeprefix(request.root_path) if self.mapping else request.path
+        return request._replace(path=self.stage + path)
+
+    def arrived(self, request: Request, base_path: str = "") -> Request:
+        """What `to_request` gives: the path as in the client's URL."""
+        if self.mapping and base_path:
+            return request
+        mount = self.mapping or self.stage
+        return request._replace(path=mount + request.path, root_path=mount + request.root_path)
+
+    def base_path(self, base_path: str = "") -> str:
+        """The setting: on a custom domain always what the API mapping cuts off."""
+        return base_path or self.mapping
+
+
+def difference(source: Source, case: RequestCase | ResponseCase) -> Differs | None:
+    """Why and how a source carries a case otherwise, or None if it carries it."""
+    return case.differs.get(source.id) or case.differs.get(source.module)
+
+
+def expected_request(source: Source, case: RequestCase) -> Request:
+    """The request that arrives, by the table."""
+    differs = difference(source, case)
+    request = case.request._replace(**differs.arrives) if differs else case.request
+    return source.arrived(request, case.base_path)
+
+
+def expected_response(source: Source, case: ResponseCase) -> Response:
+    """The response that arrives, by the table; its header names are in lower case."""
+    differs = difference(source, case)
+    response = case.response._replace(**differs.arrives) if differs else case.response
+    return response._replace(headers=lower(response.headers))
+
+
+def lower(headers: Headers) -> Headers:
+    """Headers as HTTP compares them."""
+    return tuple((name.lower(), value) for name, value in headers)
+
+
+def _http_api_source(mode: str, domain: str, stage: str, mapping: str = "") -> Source:
+    door = http_api.FrontDoor("id", 1764000000123, domain, "a1b2c3", "123456789012", stage)
+    return Source(
+        id=f"{HTTP_API}, {mode}",
+        module=HTTP_API,
+        page="apigateway/latest/developerguide/http-api-develop-integrations-lambda.html",
+        to_event=lambda request: http_api.to_event(request, door),
+        to_request=http_api.to_request,
+        to_result=http_api.to_result,
+        to_response=http_api.to_response,
+        requests=strategies.requests(
+            paths=strategies.DECODABLE_PATHS,
+            queries=strategies.ANY_QUERIES,
+            headers=strategies.unique_headers(),
+            http_versions=("1.0", "1.1", "2"),
+        ),
+        responses=strategies.responses(strategies.unique_headers(with_cookies=True)),
+        stage="" if stage == http_api.DEFAULT_STAGE else f"/{stage}",
+        mapping=mapping,
+    )
+
+
+def _alb_source(name: str, group: alb.TargetGroup) -> Source:
+    is_multi = group.multi_value_headers
+    unique, grouped = strategies.unique_headers, strategies.grouped_headers
+    return Source(
+        id=name,
+        module=ALB,
+        page="elasticloadbalancing/latest/application/lambda-functions.html",
+        to_event=lambda request: alb.to_event(request, group),
+        to_request=alb.to_request,
+        to_result=lambda response: alb.to_result(response, group),
+        to_response=lambda result: alb.to_response(result, group),
+        requests=strategies.requests(
+            paths=strategies.ENCODED_PATHS,
+            queries=strategies.pair_queries(values_per_key=3 if is_multi else 1),
+            headers=grouped() if is_multi else unique(),
+            http_versions=("1.1",),
+        ),
+        responses=strategies.responses(grouped() if is_multi else unique(with_cookies=True)),
+    )
+
+
+_API_HOST = "a1b2c3.execute-api.eu-west-1.amazonaws.com"
+
+SOURCES = (
+    _http_api_source("default stage", _API_HOST, http_api.DEFAULT_STAGE),
+    _http_api_source("named stage", _API_HOST, "prod"),
+    _http_api_source("custom domain", "api.example.com", "prod", mapping="/v1"),
+    _alb_source(ALB_MULTI, alb.MULTI_VALUE),
+    _alb_source(ALB_SINGLE, alb.SINGLE_VALUE),
+)
+
+# What a front door adds to every request, and whom it says the request is from.
+FORWARDED: Headers = (
+    (b"host", b"api.example.com"),
+    (b"x-forwarded-for", b"192.0.2.1"),
+    (b"x-forwarded-port", b"443"),
+    (b"x-forwarded-proto", b"https"),
+)
+CLIENT = ("192.0.2.1", 0)
+
+
+def _get(
+    path: str = "/items",
+    query: bytes = b"",
+    extra: Headers = (),
+    *,
+    forwarded: Headers = FORWARDED,
+    client: tuple[str, int] | None = CLIENT,
+    **fields: Any,  # noqa: ANN401 – the other fields of a Request
+) -> Request:
+    method = fields.pop("method", "GET")
+    return Request(method, path, query, forwarded + extra, client=client, **fields)
+
+
+def _post(body: bytes, content_type: bytes = b"", extra: Headers = ()) -> Request:
+    typed: Headers = ((b"content-type", content_type),) if content_type else ()
+    return _get(extra=typed + extra, method="POST", body=body)
+
+
+def _forwarded_for(value: bytes, *more: bytes) -> Headers:
+    lines = tuple((b"x-forwarded-for", line) for line in (value, *more))
+    return (FORWARDED[0], *lines, *FORWARDED[2:])
+
+
+_EVERY_BYTE = bytes(range(256))
+_DECODES_PATH = "the API decodes the path before the function sees it"
+_LAST_VALUE = "a target group without multi-value headers passes on the last value only"
+_NO_BARE_KEY = "a key without = is the same as one with an empty value in a map"
+_JOINS = "the API joins repeated headers with commas"
+_GROUPS = "a map has each key once, with its values together"
+
+REQUESTS = (
+    RequestCase("plain GET", _get()),
+    RequestCase("the root", _get("/")),
+    RequestCase("HEAD", _get(method="HEAD")),
+    RequestCase("a method of nobody's", _get(method="PROPFIND")),
+    # Paths
+    RequestCase(
+        "encoded slash in the path",
+        _get("/files/a%2Fb"),
+        {HTTP_API: no(_DECODES_PATH, path="/files/a/b")},
+    ),
+    RequestCase("encoded percent sign", _get("/sale/100%25")),
+    RequestCase("doubly encoded path, decoded once", _get("/a%2525b")),
+    RequestCase("encoded space", _get("/a%20b")),
+    RequestCase("plus sign in the path is no space", _get("/a+b")),
+    RequestCase("encoded UTF-8 path", _get("/caf%C3%A9/%E2%82%AC/%F0%9F%90%8D")),
+    RequestCase(
+        "lower-case hexadecimal in the path",
+        _get("/caf%c3%a9"),
+        {HTTP_API: no(_DECODES_PATH, path="/caf%C3%A9")},
+    ),
+    RequestCase(
+        "needlessly encoded path",
+        _get("/%61bc%2Ddef"),
+        {HTTP_API: no(_DECODES_PATH, path="/abc-def")},
+    ),
+    RequestCase(
+        "encoded bytes that are not UTF-8",
+        _get("/a%FFb"),
+        {HTTP_API: no(f"{_DECODES_PATH}; JSON has no such bytes", path="/a%EF%BF%BDb")},
+    ),
+    RequestCase("sub-delimiters in the path", _get("/a;v=1,2/b:c@d/(e)!$&'*~")),
+    RequestCase("double and trailing slashes", _get("//a//b/")),
+    # Stages and base paths
+    RequestCase("path that begins with the stage's letters", _get("/production/x")),
+    RequestCase("path that repeats the stage", _get("/prod/x")),
+    RequestCase(
+        "below the base path", _get("/api/items", root_path="/api"), base_path="/api"
+    ),
+    RequestCase("exactly the base path", _get("/api", root_path="/api"), base_path="/api"),
+    RequestCase(
+        "base path with a slash", _get("/api/", root_path="/api"), base_path="/api"
+    ),
+    RequestCase(
+        "base path twice",
+        _get("/api/api/items", root_path="/api"),
+        {
+            CUSTOM_DOMAIN: no(
+                "a domain without an API mapping leaves the base path in the event, and no event "
+                "tells which domain has one: a base path that is there is taken for that",
+                path="/api/items",
+            )
+        },
+        base_path="/api",
+    ),
+    RequestCase(
+        "encoded base path",
+        _get("/caf%C3%A9/x", root_path="/caf%C3%A9"),
+        base_path="/caf%C3%A9",
+    ),
+    RequestCase(
+        "path that begins with the base path's letters",
+        _get("/apiary"),
+        {
+            CUSTOM_DOMAIN: no(
+                "an API mapping cuts the base path off what it sends to the API, so all that "
+                "arrives was below it",
+                path="/api/apiary",
+                root_path="/api",
+            )
+        },
+        base_path="/api",
+    ),
+    # Queries
+    RequestCase("query", _get(query=b"a=1&b=2")),
+    RequestCase("encoded query is not decoded", _get(query=b"q=a%20b%26c%3Dd&%C3%A9=%2B+%25")),
+    RequestCase("lower-case hexadecimal in the query", _get(query=b"q=%c3%a9")),
+    RequestCase("equals sign in a query value", _get(query=b"filter=a=b")),
+    RequestCase("empty query value", _get(query=b"a=&b=")),
+    RequestCase("query key without =", _get(query=b"flag"), {ALB: no(_NO_BARE_KEY, query=b"flag=")}),
+    RequestCase(
+        "repeated query keys",
+        _get(query=b"tag=a&tag=b"),
+        {ALB_SINGLE: no(_LAST_VALUE, query=b"tag=b")},
+    ),
+    RequestCase(
+        "repeated query keys with others between",
+        _get(query=b"a=1&b=2&a=3"),
+        {
+            ALB_MULTI: no(_GROUPS, query=b"a=1&a=3&b=2"),
+            ALB_SINGLE: no(_LAST_VALUE, query=b"a=3&b=2"),
+        },
+    ),
+    RequestCase(
+        "query bytes that no URL may have",
+        _get(query=b"q=caf\xc3\xa9\xff"),
+        {
+            source: no("JSON has no such bytes: they are encoded", query=b"q=caf%C3%A9%FF")
+            for source in (HTTP_API, ALB)
+        },
+    ),
+    # Headers
+    RequestCase(
+        "repeated headers",
+        _get(extra=((b"x-tag", b"a"), (b"x-tag", b"b, c"))),
+        {
+            HTTP_API: no(_JOINS, headers=(*FORWARDED, (b"x-tag", b"a,b, c"))),
+            ALB_SINGLE: no(_LAST_VALUE, headers=(*FORWARDED, (b"x-tag", b"b, c"))),
+        },
+    ),
+    RequestCase(
+        "header names in mixed case",
+        _get(extra=((b"X-Request-ID", b"Abc"),)),
+        {
+            source: no("names are in lower case", headers=(*FORWARDED, (b"x-request-id", b"Abc")))
+            for source in (HTTP_API, ALB)
+        },
+    ),
+    RequestCase("empty header value", _get(extra=((b"x-empty", b""),))),
+    RequestCase("latin-1 header value", _get(extra=((b"x-name", b"Jos\xe9"),))),
+    RequestCase("UTF-8 header value", _get(extra=((b"x-name", "José €".encode()),))),
+    RequestCase("several cookies", _get(extra=((b"cookie", b"a=1; b=2; c=x=y"),))),
+    RequestCase(
+        "several Cookie headers",
+        _get(extra=((b"cookie", b"a=1"), (b"cookie", b"b=2"))),
+        {
+            HTTP_API: no(
+                "the event has a list of cookies, which are one header again",
+                headers=(*FORWARDED, (b"cookie", b"a=1; b=2")),
+            ),
+            ALB_SINGLE: no(_LAST_VALUE, headers=(*FORWARDED, (b"cookie", b"b=2"))),
+        },
+    ),
+    RequestCase(
+        "cookie before another header",
+        _get(extra=((b"cookie", b"a=1"), (b"x-tag", b"a"))),
+        {
+            HTTP_API: no(
+                "the event has its cookies apart from the headers",
+                headers=(*FORWARDED, (b"x-tag", b"a"), (b"cookie", b"a=1")),
+            )
+        },
+    ),
+    RequestCase(
+        "IPv6 host with a port",
+        _get(forwarded=((b"host", b"[2001:db8::1]:8443"), *FORWARDED[1:])),
+    ),
+    RequestCase(
+        "health check of a load balancer: no Host, nothing forwarded",
+        Request("GET", "/", headers=((b"user-agent", b"ELB-HealthChecker/2.0"),), scheme="http"),
+        {HTTP_API: no("an HTTP API speaks HTTPS only", scheme="https")},
+    ),
+    RequestCase(
+        "plain http",
+        _get(
+            forwarded=(*FORWARDED[:2], (b"x-forwarded-port", b"80"), (b"x-forwarded-proto", b"http")),
+            scheme="http",
+        ),
+    ),
+    RequestCase(
+        "forged X-Forwarded-For: the client is the last",
+        _get(forwarded=_forwarded_for(b"6.6.6.6, 10.0.0.1, 192.0.2.1")),
+    ),
+    RequestCase(
+        "forged X-Forwarded-For in a line of its own",
+        _get(forwarded=_forwarded_for(b"6.6.6.6", b"192.0.2.1")),
+        {
+            HTTP_API: no(_JOINS, headers=_forwarded_for(b"6.6.6.6,192.0.2.1")),
+            ALB_SINGLE: no(_LAST_VALUE, headers=_forwarded_for(b"192.0.2.1")),
+        },
+    ),
+    RequestCase(
+        "client with an IPv6 address",
+        _get(forwarded=_forwarded_for(b"2001:db8::7"), client=("2001:db8::7", 0)),
+    ),
+    RequestCase(
+        "client's port in X-Forwarded-For",
+        _get(forwarded=_forwarded_for(b"[2001:db8::7]:4711"), client=("2001:db8::7", 4711)),
+        {HTTP_API: no("no event has the client's port", client=("2001:db8::7", 0))},
+    ),
+    RequestCase(
+        "HTTP/2",
+        _get(http_version="2"),
+        {ALB: no("no event of a load balancer has the HTTP version", http_version="1.1")},
+    ),
+    # Bodies
+    RequestCase("empty body with a type", _post(b"", b"application/json")),
+    RequestCase("text body", _post("Grüße €🐍".encode(), b"text/plain; charset=utf-8")),
+    RequestCase("JSON body", _post('{"name":"café","n":[1,2]}'.encode(), b"application/json")),
+    RequestCase("problem+json body", _post(b'{"title":"no"}', b"application/problem+json")),
+    RequestCase(
+        "form body", _post(b"a=1&b=%20+c", b"application/x-www-form-urlencoded")
+    ),
+    RequestCase("multipart body", _post(b"--x\r\n\r\n\x00\xff\r\n--x--", b"multipart/form-data; boundary=x")),
+    RequestCase("body without a type", _post(b"anything")),
+    RequestCase("every byte", _post(_EVERY_BYTE, b"application/octet-stream")),
+    RequestCase("every byte called text", _post(_EVERY_BYTE, b"text/plain")),
+    RequestCase("body that is not the UTF-8 it says", _post(b"caf\xe9", b"text/plain; charset=utf-8")),
+    RequestCase("NULs", _post(bytes(100), b"text/plain")),
+    RequestCase("control characters and quotes", _post(b'\x00\x1f\x7f"\\/\r\n\t', b"application/json")),
+    RequestCase("byte-order mark", _post(b"\xef\xbb\xbftext", b"text/plain")),
+    RequestCase("body that looks like base64", _post(b"aGVsbG8=", b"text/plain")),
+    RequestCase(
+        "compressed text body",
+        _post(b"\x1f\x8b\x08\x00abc", b"text/plain", ((b"content-encoding", b"gzip"),)),
+    ),
+    RequestCase(
+        "content encoding of ASCII",
+        _post(b"plain", b"application/json", ((b"content-encoding", b"identity"),)),
+    ),
+)  # fmt: skip
+
+_TYPE = (b"content-type", b"text/plain; charset=utf-8")
+_SINGLE_JOINS = "a map has a name once: repeats are joined with commas"
+
+
+def _typed(body: bytes, content_type: bytes, *extra: tuple[bytes, bytes]) -> Response:
+    return Response(200, ((b"content-type", content_type), *extra), body)
+
+
+RESPONSES = (
+    ResponseCase("text", _typed("Grüße €🐍".encode(), b"text/plain; charset=utf-8")),
+    ResponseCase("JSON", _typed('{"name":"café"}'.encode(), b"application/json")),
+    ResponseCase("problem+json", Response(422, ((b"content-type", b"application/problem+json"),), b"{}")),
+    ResponseCase("form", _typed(b"a=1&b=%20+c", b"application/x-www-form-urlencoded")),
+    ResponseCase("no headers", Response(200, (), b"text")),
+    ResponseCase("no body, no headers", Response(200)),
+    ResponseCase("204 has no body and gains no header", Response(204)),
+    ResponseCase("304 keeps its ETag", Response(304, ((b"etag", b'"x"'),))),
+    ResponseCase("HEAD's content length stays", Response(200, ((b"content-length", b"4711"),))),
+    ResponseCase("redirect", Response(307, ((b"location", b"/a%20b?c=%26"),))),
+    ResponseCase("status without a name", Response(599, (_TYPE,), b"?")),
+    ResponseCase("smallest status", Response(100)),
+    ResponseCase("one Set-Cookie", Response(200, (_TYPE, (b"set-cookie", b"a=1; Path=/, x")))),
+    ResponseCase(
+        "several Set-Cookie headers",
+        Response(
+            200,
+            (
+                _TYPE,
+                (b"set-cookie", b"a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT"),
+                (b"set-cookie", b"b=2; Secure"),
+                (b"set-cookie", b"a=3"),
+            ),
+        ),
+    ),
+    ResponseCase(
+        "Set-Cookie before another header",
+        Response(200, ((b"set-cookie", b"a=1"), _TYPE)),
+        {
+            HTTP_API: no(
+                "the result has its cookies apart from the headers",
+                headers=(_TYPE, (b"set-cookie", b"a=1")),
+            )
+        },
+    ),
+    ResponseCase(
+        "repeated headers",
+        Response(200, (_TYPE, (b"vary", b"accept"), (b"vary", b"origin"))),
+        {
+            HTTP_API: no(_SINGLE_JOINS, headers=(_TYPE, (b"vary", b"accept,origin"))),
+            ALB_SINGLE: no(_SINGLE_JOINS, headers=(_TYPE, (b"vary", b"accept,origin"))),
+        },
+    ),
+    ResponseCase(
+        "repeated headers with others between",
+        Response(200, ((b"link", b"<a>"), _TYPE, (b"link", b"<b>"))),
+        {
+            HTTP_API: no(_SINGLE_JOINS, headers=((b"link", b"<a>,<b>"), _TYPE)),
+            ALB_SINGLE: no(_SINGLE_JOINS, headers=((b"link", b"<a>,<b>"), _TYPE)),
+            ALB_MULTI: no(_GROUPS, headers=((b"link", b"<a>"), (b"link", b"<b>"), _TYPE)),
+        },
+    ),
+    ResponseCase("header names in mixed case", Response(200, ((b"X-Request-ID", b"Abc"),))),
+    ResponseCase("empty header value", Response(200, ((b"x-empty", b""),))),
+    ResponseCase("latin-1 header value", Response(200, ((b"x-name", b"Jos\xe9"),))),
+    ResponseCase("UTF-8 header value", Response(200, ((b"x-name", "José €".encode()),))),
+    ResponseCase("every byte", _typed(_EVERY_BYTE, b"application/octet-stream")),
+    ResponseCase("every byte called text", _typed(_EVERY_BYTE, b"text/plain")),
+    ResponseCase("body that is not the UTF-8 it says", _typed(b"caf\xe9", b"text/html; charset=utf-8")),
+    ResponseCase("NULs", _typed(bytes(1000), b"text/plain")),
+    ResponseCase("a few control characters and quotes", _typed(b'a"\\\r\n\t\x00' * 9, b"text/plain")),
+    ResponseCase("body that looks like base64", _typed(b"aGVsbG8=", b"text/plain")),
+    ResponseCase("compressed body", _typed(b"\x1f\x8b\x08\x00ab", b"text/css", (b"content-encoding", b"gzip"))),
+    ResponseCase(
+        "compressed body that happens to be ASCII",
+        _typed(b"plain", b"application/json", (b"content-encoding", b"x-rot13")),
+    ),
+)  # fmt: skip
