@@ -151,12 +151,13 @@ def _nearest(name: str, names: Iterable[str]) -> str:
 
 
 def _module_names(missing: str) -> Iterable[str]:
-    package, dot, _ = missing.rpartition(".")
-    folders = getattr(sys.modules.get(package), "__path__", ()) if package else [Path.cwd()]
-    for folder in map(Path, folders):
+    package = missing.rpartition(".")[0]
+    folders = getattr(sys.modules.get(package), "__path__", None)
+    prefix = f"{package}." if folders else ""
+    for folder in map(Path, folders or [Path.cwd()]):
         for path in folder.iterdir():
             if path.suffix == ".py" or (path / "__init__.py").exists():
-                yield f"{package}{dot}{path.stem}"
+                yield prefix + path.stem
 
 
 def _a(noun: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from ambidex.errors import shown
 from ambidex.events.fields import Event, EventError
 from ambidex.http import Request, Response
 
@@ -85,7 +86,7 @@ def _looks_like(event: dict[str, Any]) -> str:
     context = event.get("requestContext")
     if isinstance(records, list) and records and isinstance(records[0], dict):
         origin = records[0].get("eventSource") or records[0].get("EventSource")
-        return f"it holds records of {origin or 'an unnamed source'}"
+        return f"it holds records of {shown(origin) if origin else 'an unnamed source'}"
     if isinstance(context, dict) and _is_function_url(context):
         return "it is of a Function URL"
     if event.get("version") == "1.0" and "httpMethod" in event:
@@ -96,8 +97,7 @@ def _looks_like(event: dict[str, Any]) -> str:
         return "it is of VPC Lattice"
     if "detail-type" in event:
         return "it is of EventBridge"
-    names = ", ".join(sorted(map(str, event))[:8])
-    return f"its keys are {names}" if names else "it is empty"
+    return f"its keys are {shown(sorted(map(str, event)))}" if event else "it is empty"
 
 
 def _kind(event: object) -> str:

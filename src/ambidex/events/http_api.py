@@ -166,9 +166,13 @@ def to_response(result: object) -> Response:
         EventError: a field of the result is of the wrong type; the function's fault.
     """
     if not isinstance(result, Mapping) or "statusCode" not in result:
-        content = result if isinstance(result, str) else dumps(result, separators=(",", ":"))
-        headers_bytes = ((b"content-type", b"application/json"),)
-        return Response(200, headers_bytes, content.encode("utf-8", "surrogatepass"))
+        content = (
+            result
+            if isinstance(result, str)
+            else dumps(result, separators=(",", ":"), ensure_ascii=False)
+        )
+        json_type = (b"content-type", b"application/json")
+        return Response(200, (json_type,), content.encode("utf-8", "surrogatepass"))
     headers: list[tuple[bytes, bytes]] = [
         (header_bytes(name), header_value(value, name))
         for name, value in optional_mapping(result, "headers").items()

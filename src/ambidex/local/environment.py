@@ -122,6 +122,11 @@ class Environment:
         """Whether it waits for an event."""
         return self.state is State.READY and not self.ended.done()
 
+    @property
+    def has_answered(self) -> bool:
+        """Whether it has posted its result and not yet asked for the next event."""
+        return self.state is State.ANSWERED and not self.ended.done()
+
     def deliver(self, invocation: Invocation) -> None:
         """Give a ready environment an event; its invocation is settled and finished in any case."""
         assert self._process is not None

@@ -13,8 +13,8 @@ from ambidex.local import front_door
 from ambidex.local.front_door import Page, TargetError
 from ambidex.local.http1 import BodyTooLarge
 from ambidex.local.http1_exchange import ServerExchange
-from ambidex.local.invocation import Outcome
-from ambidex.local.lambda_service import LambdaService, ThrottledError
+from ambidex.local.invocation import Outcome, ThrottledError
+from ambidex.local.lambda_service import LambdaService
 from ambidex.local.load_balancer import refuse
 from ambidex.local.variables import ACCOUNT_ID
 
@@ -65,11 +65,11 @@ class AlbToLambda:
 
     async def _invoke(self, request: Request) -> Outcome | None:
         event = dumps(alb.to_event(request, self._group), separators=(",", ":")).encode()
+        invocation = self._service.invoke(event, trace_id=front_door.trace_id(request.headers))
         try:
-            invocation = self._service.invoke(event, trace_id=front_door.trace_id(request.headers))
+            return await invocation.outcome
         except ThrottledError:
             return None
-        return await invocation.outcome
 
 
 def page(status: int) -> Page:

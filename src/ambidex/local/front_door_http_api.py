@@ -17,8 +17,8 @@ from ambidex.local import front_door
 from ambidex.local.front_door import Page, TargetError
 from ambidex.local.http1 import BodyTooLarge, Limits
 from ambidex.local.http1_exchange import ServerExchange
-from ambidex.local.invocation import Outcome
-from ambidex.local.lambda_service import LambdaService, ThrottledError
+from ambidex.local.invocation import Outcome, ThrottledError
+from ambidex.local.lambda_service import LambdaService
 from ambidex.local.variables import ACCOUNT_ID
 
 # Source: http-api-quotas.html: request line and header values together, payload, time-out.
@@ -95,15 +95,15 @@ class HttpApi:
         event = dumps(http_api.to_event(request, door), separators=(",", ":")).encode()
         if len(event) > EVENT_BYTES:
             return page(413, request_id)
-        try:
-            invocation = self._service.invoke(event, trace_id=front_door.trace_id(request.headers))
-        except ThrottledError:
-            return page(503, request_id)
+        invocation = self._service.invoke(event, trace_id=front_door.trace_id(request.headers))
         # The function goes on after the front door has given up, as it does on AWS.
         done, _ = await asyncio.wait({invocation.outcome}, timeout=self._timeout_s)
         if not done:
             return page(503, request_id)
-        outcome = invocation.outcome.result()
+        try:
+            outcome = invocation.outcome.result()
+        except ThrottledError:
+            return page(503, request_id)
         return page(500, request_id) if outcome.is_error else outcome
 
 

@@ -350,7 +350,8 @@ class ClientConnection(asyncio.Protocol):
         try:
             parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._body().feed(data[upgrade.args[0] :])
+            if behind := data[upgrade.args[0] :]:
+                self._body().feed(behind)
         except httptools.HttpParserError as error:
             self._break(error)
         else:

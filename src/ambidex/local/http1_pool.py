@@ -1,6 +1,7 @@
 """Opening client connections, and keeping them alive between requests."""
 
 import asyncio
+import os
 from collections.abc import Callable
 
 from ambidex.local.http1 import ConnectFailed, ConnectTimedOut
@@ -35,7 +36,10 @@ async def connect(
     except TimeoutError as error:
         raise ConnectTimedOut(host, port, f"no answer within {timeout_s} s") from error
     except OSError as error:
-        raise ConnectFailed(host, port, error.strerror or str(error)) from error
+        # asyncio's own words are "Connect call failed"; a failed look-up has a negative number.
+        is_known = error.errno is not None and error.errno > 0
+        reason = os.strerror(error.errno or 0) if is_known else str(error)
+        raise ConnectFailed(host, port, reason) from error
     return connection
 
 

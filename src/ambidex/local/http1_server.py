@@ -38,7 +38,7 @@ class Server:
         self.host = ""
         self.port = 0
         self._now_s = now_s
-        self._date_s = 0
+        self._date_s = -1  # none yet
         self._date_line = b""
         self._listener: asyncio.Server | None = None
         self._is_closing = False

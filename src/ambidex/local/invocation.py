@@ -5,9 +5,15 @@ from collections import deque
 from json import dumps
 from typing import NamedTuple
 
+from ambidex.errors import AmbidexError
+
 # What the Invoke API hands out of a log, and so all that is kept of it.
 # Source: lambda/latest/api/API_Invoke.html, LogResult
 LOG_TAIL_BYTES = 4096
+
+
+class ThrottledError(AmbidexError):
+    """All environments that may be are at work."""
 
 
 class Outcome(NamedTuple):
@@ -31,8 +37,8 @@ def failure(error_type: str, message: str) -> Outcome:
 class Invocation:
     """An event on its way.
 
-    `outcome` is there as soon as the result is posted; `finished` when the environment has asked
-    for the next event, or has ended.
+    `outcome` is there as soon as the result is posted, or raises ThrottledError; `finished` when
+    the environment has asked for the next event, or has ended.
     """
 
     __slots__ = ("_log", "_log_bytes", "client_context", "event", "finished", "outcome",
@@ -56,6 +62,11 @@ class Invocation:
         """Give the caller its outcome; the first one counts."""
         if not self.outcome.done():
             self.outcome.set_result(outcome)
+
+    def throttle(self, error: ThrottledError) -> None:
+        """Nobody takes the event."""
+        self.outcome.set_exception(error)
+        self.finish()
 
     def finish(self) -> None:
         """The invoke phase is over."""

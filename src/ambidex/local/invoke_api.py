@@ -11,7 +11,8 @@ from urllib.parse import unquote
 from ambidex.http import header
 from ambidex.local.http1 import BodyTooLarge
 from ambidex.local.http1_exchange import ServerExchange
-from ambidex.local.lambda_service import LambdaService, ThrottledError
+from ambidex.local.invocation import ThrottledError
+from ambidex.local.lambda_service import LambdaService
 
 _FUNCTIONS = "/2015-03-31/functions/"
 _INVOCATIONS = "/invocations"
@@ -71,10 +72,11 @@ class InvokeApi:
             message = f"Could not parse request body into json: {error}"
             _fail(exchange, 400, "InvalidRequestContentException", message)
             return
+        try:
+            outcome = await invocation.outcome
         except ThrottledError:
             _fail(exchange, 429, "TooManyRequestsException", "Rate Exceeded.")
             return
-        outcome = await invocation.outcome
         headers = [
             (b"Content-Type", b"application/json"),
             (b"x-amzn-RequestId", invocation.request_id.encode()),

@@ -1,19 +1,22 @@
 """The Lambda service: starts environments as invocations need them, up to a limit, and ends them.
 
 An invocation goes to an environment that is ready, else to a new one, else it is throttled: there
-is no queue, as there is none for synchronous invocations on AWS.
+is no queue, as there is none for synchronous invocations on AWS. But where an environment has
+answered and not yet asked for the next event, the invocation waits a moment for it: on AWS that
+moment is shorter than a client's way, here it is longer.
 
 Source: lambda/latest/dg/lambda-concurrency.html, lambda/latest/dg/lambda-runtime-environment.html
 """
 
 import asyncio
 import uuid
+from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
 from ambidex.errors import AmbidexError
 from ambidex.local.environment import Environment, InitFailure
-from ambidex.local.invocation import Invocation, failure
+from ambidex.local.invocation import Invocation, ThrottledError, failure
 from ambidex.local.process import CommandError
 from ambidex.local.reaper import Reaper
 from ambidex.local.variables import Function
@@ -26,11 +29,9 @@ class Limits(NamedTuple):
     init_s: float = 10
     # AWS does not say; environments have been seen to stay for some minutes.
     idle_s: float = 300
+    # From a runtime's answer to its asking for the next event; background work takes longer.
+    grace_s: float = 0.05
     has_timeouts: bool = True  # False while somebody debugs
-
-
-class ThrottledError(AmbidexError):
-    """All environments that may be are at work."""
 
 
 class InitError(AmbidexError):
@@ -62,6 +63,7 @@ class LambdaService:
         self._ready: list[Environment] = []  # the one used last is at the end
         self._waiting: dict[Environment, Invocation] = {}
         self._outdated: set[Environment] = set()
+        self._queue: deque[Invocation] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._spawn(self._scale_in())
 
@@ -89,8 +91,8 @@ class LambdaService:
             trace_id: the X-Ray header.
             client_context: JSON.
 
-        Raises:
-            ThrottledError: every environment there may be is at work.
+        Returns:
+            The invocation, whose `outcome` raises ThrottledError if there is nobody to take it.
         """
         invocation = Invocation(request_id or str(uuid.uuid4()), event, trace_id, client_context)
         while self._ready:
@@ -98,6 +100,20 @@ class LambdaService:
             if environment.is_ready:
                 environment.deliver(invocation)
                 return invocation
+        if any(environment.has_answered for environment in self.environments):
+            self._queue.append(invocation)
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._limits.grace_s, self._waited_long_enough, invocation)
+        else:
+            self._start(invocation)
+        return invocation
+
+    def _waited_long_enough(self, invocation: Invocation) -> None:
+        if invocation in self._queue:
+            self._queue.remove(invocation)
+            self._start(invocation)
+
+    def _start(self, invocation: Invocation) -> None:
         starting = self._starting()
         if starting is not None:
             self._waiting[starting] = invocation
@@ -107,11 +123,12 @@ class LambdaService:
             self._waiting[environment] = invocation
             self._spawn(self._cold_start(environment, invocation))
         else:
-            raise ThrottledError(
-                f"all {self.function.concurrency} environments are at work",
-                "raise `concurrency` in [tool.ambidex.lambda]",
+            invocation.throttle(
+                ThrottledError(
+                    f"all {self.function.concurrency} environments are at work",
+                    "raise `concurrency` in [tool.ambidex.lambda]",
+                )
             )
-        return invocation
 
     def replace(self) -> None:
         """End the environments that wait, and those at work when they are done: the code is new."""
@@ -197,6 +214,8 @@ class LambdaService:
             environment.deliver(invocation)
         elif environment in self._outdated:
             environment.kill()
+        elif self._queue:
+            environment.deliver(self._queue.popleft())
         else:
             environment.ready_since = asyncio.get_running_loop().time()
             self._ready.append(environment)

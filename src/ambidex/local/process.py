@@ -39,6 +39,8 @@ class Process:
         self._partial = b""
         self._reaper = reaper
         self._is_frozen = False
+        self._status = _open_status(process.pid)
+        self._max_memory_mib = 0
         asyncio.get_running_loop().add_reader(output, self.take_output)
 
     @property
@@ -59,6 +61,9 @@ class Process:
                 self._partial = b""
             # Whatever the process started and left behind ends with it, as in a container.
             self.signal(signal.SIGKILL)
+            if self._status >= 0:
+                os.close(self._status)
+                self._status = -1
             self._reaper.forget(self.pid)
         return status
 
@@ -94,12 +99,16 @@ class Process:
 
     def max_memory_mib(self) -> int:
         """The most memory that the process has held so far, in MiB; 0 if it cannot be told."""
-        try:
-            status = Path(f"/proc/{self.pid}/status").read_bytes()
-        except FileNotFoundError:
+        if self._status < 0:
             return _resident_mib(self.pid)
+        try:
+            status = os.pread(self._status, _READ_BYTES, 0)
+        except ProcessLookupError:
+            return self._max_memory_mib
         _, found, rest = status.partition(b"VmHWM:")
-        return -(-int(rest.split(None, 1)[0]) // 1024) if found else 0
+        if found:
+            self._max_memory_mib = -(-int(rest.split(None, 1)[0]) // 1024)
+        return self._max_memory_mib
 
 
 async def start(
@@ -152,6 +161,13 @@ def _found(command: Sequence[str], environ: Mapping[str, str]) -> Sequence[str]:
             "check `command` in [tool.ambidex.lambda] and [tool.ambidex.ecs]",
         )
     return [program, *command[1:]]
+
+
+def _open_status(pid: int) -> int:
+    try:
+        return os.open(f"/proc/{pid}/status", os.O_RDONLY)
+    except OSError:
+        return -1
 
 
 def _resident_mib(pid: int) -> int:

@@ -5,6 +5,7 @@ answer. Source: lambda/latest/dg/runtimes-api.html
 """
 
 import asyncio
+from typing import cast
 
 from ambidex.runtime.messages import PeerError, Reply, ReplyParser
 
@@ -100,8 +101,7 @@ class _Wire(asyncio.Protocol):
         self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self.is_open = True
 
     def data_received(self, data: bytes) -> None:

@@ -11,8 +11,17 @@ from collections.abc import Mapping
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from ambidex.errors import AmbidexError
+
 if TYPE_CHECKING:
     from ambidex.asgi.types import App
+
+
+class UvicornMissingError(AmbidexError):
+    """What serves off Lambda is not in the image; the user's fault."""
+
+    def __init__(self) -> None:
+        super().__init__("uvicorn is not installed", "pip install 'ambidex[image]'")
 
 
 def serve(app_name: str, environ: Mapping[str, str]) -> int:
@@ -40,10 +49,13 @@ def serve(app_name: str, environ: Mapping[str, str]) -> int:
 
     log.configure()
     settings = from_environ(environ)
-    app = _app(app_name or settings.app)
-    from ambidex.server.life import run
-
-    run(app, settings.ecs)
+    try:
+        from ambidex.server.life import run
+    except ModuleNotFoundError as error:
+        if error.name != "uvicorn":
+            raise
+        raise UvicornMissingError from None
+    run(_app(app_name or settings.app), settings.ecs)
     return 0
 
 

@@ -1,0 +1,31 @@
+# Two commands do all set-up: `make up` runs the example on both platforms, `make test` the tests.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: up test check bench docs clean
+
+up: .venv ## The math service on Lambda and on ECS, on this machine
+	$(BIN)/ambidex up examples/math_service
+
+test: .venv ## The tests
+	$(BIN)/pytest
+
+check: .venv ## Lint and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv ## The benchmarks; needs wrk
+	$(BIN)/python -m bench
+
+docs: .venv ## The generated reference pages
+	$(BIN)/python docs/generate.py
+
+.venv: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip --constraint constraints.txt
+	$(BIN)/pip install --quiet --constraint constraints.txt --group dev --editable '.[local]'
+	touch .venv
+
+clean: ## What the other targets made
+	rm -rf .venv build dist bench/results .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,204 @@
+"""Writes docs/reference from the tables in the code: `.venv/bin/python docs/generate.py`.
+
+Nothing else may be written there by hand: a test compares the pages with what this script makes.
+"""
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ambidex.asgi.exchange import TRANSITIONS, State, Step
+from ambidex.settings import TABLE, Setting, table_name
+
+if TYPE_CHECKING:
+    from tests.events.cases import Differs, RequestCase, ResponseCase, Source
+
+ROOT = Path(__file__).resolve().parent.parent
+REFERENCE = ROOT / "docs" / "reference"
+AWS = "https://docs.aws.amazon.com"
+NOTICE = "<!-- Written by docs/generate.py from the code: change that, then run it. -->"
+
+
+def main() -> None:
+    """Write every page."""
+    REFERENCE.mkdir(exist_ok=True)
+    for name, page in pages().items():
+        (REFERENCE / name).write_text(page, encoding="utf-8")
+
+
+def pages() -> dict[str, str]:
+    """The pages of docs/reference by file name."""
+    return {
+        "settings.md": _page(_settings()),
+        "event-sources.md": _page(_event_sources()),
+        "exchange.md": _page(_exchange()),
+    }
+
+
+def _page(lines: Iterable[str]) -> str:
+    title, *rest = lines
+    return "\n".join((title, "", NOTICE, "", *rest)) + "\n"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterable[str]:
+    yield _row(head)
+    yield _row(["---"] * len(head))
+    yield from map(_row, rows)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
+
+
+# Settings
+
+
+def _settings() -> Iterable[str]:
+    yield "# Settings"
+    yield (
+        "Everything is in `pyproject.toml`, under `[tool.ambidex]`. A flag on the command line "
+        "wins over it; a key or a variable that is not here is an error. In the image a setting "
+        "arrives as the variable named here; one without a variable does not reach it."
+    )
+    for section in dict.fromkeys(setting.section for setting in TABLE):
+        yield ""
+        yield f"## `[{table_name(section)}]`"
+        yield ""
+        yield from _table(
+            ("Key", "Default", "Range", "Variable in the image", "What it is"),
+            (_setting(setting) for setting in TABLE if setting.section == section),
+        )
+
+
+def _setting(setting: Setting) -> Sequence[str]:
+    return (
+        _code(setting.key),
+        _code(_toml(setting.default)),
+        setting.range or "–",
+        _code(setting.variable) if setting.is_in_image else "–",
+        setting.doc,
+    )
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return str(value)
+
+
+# Event sources
+
+
+def _event_sources() -> Iterable[str]:
+    # The table of cases belongs to the tests, which are on no path when a script runs.
+    sys.path.insert(0, str(ROOT))
+    from tests.events.cases import REQUESTS, RESPONSES, SOURCES
+
+    yield "# Event sources"
+    yield (
+        "What each source of events carries from the client to the app and back. Every line is a "
+        "case that the tests run over every source (`tests/events/cases.py`), and so is everything "
+        "that is not carried."
+    )
+    yield ""
+    yield from _table(
+        ("Source", "AWS's page"),
+        ((source.id, f"[{source.page}]({AWS}/{source.page})") for source in SOURCES),
+    )
+    for title, cases in (("Requests", REQUESTS), ("Responses", RESPONSES)):
+        yield ""
+        yield f"## {title}"
+        yield ""
+        yield from _cases(cases, SOURCES)
+
+
+def _cases(
+    cases: "Sequence[RequestCase | ResponseCase]", sources: "Sequence[Source]"
+) -> Iterable[str]:
+    from tests.events.cases import difference
+
+    notes: list[str] = []
+    rows = []
+    for case in cases:
+        cells = [case.id]
+        for source in sources:
+            differs = difference(source, case)
+            note = _note(differs) if differs else ""
+            if note and note not in notes:
+                notes.append(note)
+            cells.append(f"no ({notes.index(note) + 1})" if note else "yes")
+        rows.append(cells)
+    yield from _table(("Case", *(source.id for source in sources)), rows)
+    yield ""
+    yield "What is not carried, and what arrives instead:"
+    yield ""
+    for number, note in enumerate(notes, 1):
+        yield f"{number}. {note}"
+
+
+def _note(differs: "Differs") -> str:
+    fields = (f"{name} {_arrived(name, value)}" for name, value in differs.arrives.items())
+    reason = differs.reason[0].upper() + differs.reason[1:]
+    return f"{reason}: {', '.join(fields).replace('_', ' ')}"
+
+
+def _arrived(name: str, value: Any) -> str:  # noqa: ANN401 – any field of a request or response
+    from tests.events.cases import FORWARDED
+
+    if name == "headers":
+        own = [pair for pair in value if pair not in FORWARDED]
+        return ", ".join(_code(f"{key.decode()}: {text.decode()}") for key, text in own)
+    if name == "client":
+        return _code(f"{value[0]}, port {value[1]}")
+    return _code(value.decode() if isinstance(value, bytes) else str(value))
+
+
+# The exchange
+
+
+def _exchange() -> Iterable[str]:
+    yield "# The exchange"
+    yield (
+        "What an app may send, and in which order: one request and its response. The rows are "
+        "where the exchange is, the columns what the app does; a cell is where that leads. "
+        "*Error* is a `RuntimeError` that `send` raises to the app; nothing has changed then."
+    )
+    yield ""
+    steps = [step for step in Step if any((state, step) in TRANSITIONS for state in State)]
+    yield from _table(
+        ("", *(_step(step) for step in steps)),
+        (
+            (f"**{state.name}**: {state.value}", *(_cell(state, step) for step in steps))
+            for state in State
+        ),
+    )
+    yield ""
+    yield (
+        "The response is complete, and leaves, in COMPLETE, while the app may go on. FAILED is "
+        "answered with `500 Internal Server Error`, as uvicorn does, and the reason is logged."
+    )
+
+
+def _step(step: Step) -> str:
+    return f"`{step.value}`" if step.value.startswith("http.") else step.value
+
+
+def _cell(state: State, step: Step) -> str:
+    if (state, step) in TRANSITIONS:
+        return TRANSITIONS[state, step].name
+    return "–" if state is State.FAILED and step in (Step.RETURN, Step.RAISE) else "*error*"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from ambidex.local.http1 import Head
+from ambidex.local.http1_exchange import ServerExchange
+from ambidex.local.target_group import MOVES, HealthCheck, Signal, State, Target, TargetGroup
+from tests.local.http1_peers import RawTarget, raw_server, serving
+
+# Times are small so that thresholds pass; no test asserts how long anything took.
+CHECK = HealthCheck(
+    path="/health?x=1",
+    interval_s=0.02,
+    timeout_s=5,
+    healthy_threshold=2,
+    unhealthy_threshold=2,
+    initial_interval_s=0.01,
+)
+
+
+@asynccontextmanager
+async def grouped(check: HealthCheck = CHECK) -> AsyncIterator[TargetGroup]:
+    group = TargetGroup(check)
+    try:
+        yield group
+    finally:
+        await group.close()
+
+
+class App:
+    """Answers health checks with `status`, and tells how many came."""
+
+    def __init__(self, status: int = 200) -> None:
+        self.status = status
+        self.heads: list[Head] = []
+        self._came = asyncio.Event()
+
+    async def __call__(self, exchange: ServerExchange) -> None:
+        self.heads.append(exchange.head)
+        exchange.respond(self.status)
+        self._came.set()
+
+    async def checks(self, count: int) -> None:
+        target = len(self.heads) + count
+        while len(self.heads) < target:
+            self._came.clear()
+            await self._came.wait()
+
+
+async def state(group: TargetGroup, target: Target, wanted: State) -> None:
+    while target.state is not wanted:
+        await group._changed.wait()
+
+
+def test_a_new_target_is_healthy_after_one_pass() -> None:
+    async def main() -> Any:
+        app = App()
+        async with serving(app) as server, grouped() as group:
+            target = group.register("127.0.0.1", server.port)
+            assert target.state is State.INITIAL
+            assert group.next() is None
+            await group.healthy(1)
+            assert target.state is State.HEALTHY
+            assert group.next() is target
+            return len(app.heads), app.heads[0], server.port
+
+    checks, head, port = asyncio.run(main())
+    assert checks == 1
+    assert head.target == b"/health?x=1"
+    assert head.headers == (
+        (b"Host", b"127.0.0.1:%d" % port),
+        (b"Connection", b"close"),
+        (b"User-Agent", b"ELB-HealthChecker/2.0"),
+        (b"Accept-Encoding", b"gzip, compressed"),
+    )
+
+
+def test_a_target_that_starts_late_is_polled_until_it_passes() -> None:
+    async def main() -> None:
+        app = App(503)
+        async with serving(app) as server, grouped(HealthCheck(initial_interval_s=0.001)) as group:
+            target = group.register("127.0.0.1", server.port)
+            await app.checks(5)  # more than the threshold, in less than an interval
+            assert target.state is State.INITIAL
+            assert target.reason == "Health checks failed with these codes: [503]"
+            app.status = 200
+            await group.healthy(1)
+            assert target.reason == ""
+
+    asyncio.run(main())
+
+
+def test_a_target_turns_unhealthy_and_healthy_by_the_thresholds() -> None:
+    async def main() -> tuple[int, int]:
+        app = App()
+        async with serving(app) as server, grouped() as group:
+            target = group.register("127.0.0.1", server.port)
+            await group.healthy(1)
+            app.status = 500
+            seen = len(app.heads)
+            await state(group, target, State.UNHEALTHY)
+            failures = len(app.heads) - seen
+            app.status = 200
+            seen = len(app.heads)
+            await state(group, target, State.HEALTHY)
+            return failures, len(app.heads) - seen
+
+    assert asyncio.run(main()) == (2, 2)
+
+
+@pytest.mark.parametrize("status", [201, 204, 301, 404], ids=str)
+def test_only_200_passes(status: int) -> None:
+    async def main() -> str:
+        app = App(status)
+        async with serving(app) as server, grouped() as group:
+            target = group.register("127.0.0.1", server.port)
+            await state(group, target, State.UNHEALTHY)
+            return target.reason
+
+    assert f"[{status}]" in asyncio.run(main())
+
+
+async def _silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
+async def _rude(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("conversation", "reason"),
+    [
+        pytest.param(_silent, "Request timed out", id="silent"),
+        pytest.param(_rude, "closed by the peer", id="closes"),
+        pytest.param(None, "No connection", id="refuses"),
+    ],
+)
+def test_a_target_that_does_not_answer_is_unhealthy(
+    conversation: RawTarget | None, reason: str
+) -> None:
+    check = HealthCheck(interval_s=0.02, timeout_s=0.05, initial_interval_s=0.01)
+
+    async def main() -> str:
+        async with raw_server(conversation or _silent) as port:
+            if conversation is not None:
+                async with grouped(check) as group:
+                    target = group.register("127.0.0.1", port)
+                    await state(group, target, State.UNHEALTHY)
+                    return target.reason
+        async with grouped(check) as group:
+            target = group.register("127.0.0.1", port)
+            await state(group, target, State.UNHEALTHY)
+            return target.reason
+
+    assert reason in asyncio.run(main())
+
+
+def test_healthy_targets_take_turns() -> None:
+    async def main() -> None:
+        async with serving(App()) as one, serving(App()) as two, grouped() as group:
+            targets = [group.register("127.0.0.1", server.port) for server in (one, two)]
+            await group.healthy(2)
+            turns = [targets.index(group.next()) for _ in range(6)]
+            assert turns in ([0, 1] * 3, [1, 0] * 3)
+
+    asyncio.run(main())
+
+
+def test_an_unhealthy_target_has_no_turn_unless_all_are_unhealthy() -> None:
+    async def main() -> None:
+        bad, good = App(500), App()
+        async with serving(bad) as one, serving(good) as two, grouped() as group:
+            first = group.register("127.0.0.1", one.port)
+            second = group.register("127.0.0.1", two.port)
+            await state(group, first, State.UNHEALTHY)
+            await group.healthy(1)
+            assert {group.next() for _ in range(4)} == {second}
+            good.status = 500
+            await state(group, second, State.UNHEALTHY)
+            assert {group.next() for _ in range(4)} == {first, second}
+
+    asyncio.run(main())
+
+
+def test_a_deregistered_target_has_no_turn_and_is_checked_no_more() -> None:
+    async def main() -> None:
+        app = App()
+        async with serving(app) as server, grouped() as group:
+            target = group.register("127.0.0.1", server.port)
+            await group.healthy(1)
+            target.begin()
+            group.deregister(target)
+            assert target.state is State.DRAINING
+            assert group.next() is None
+            assert group.targets == []
+            drained = asyncio.ensure_future(target.drained())
+            await asyncio.sleep(0)
+            assert not drained.done()
+            target.finish()
+            await drained
+
+    asyncio.run(main())
+
+
+def test_a_closed_group_leaves_no_task_behind() -> None:
+    async def main() -> None:
+        async with serving(App()) as server, grouped() as group:
+            group.register("127.0.0.1", server.port)
+            group.register("127.0.0.1", server.port)
+            await group.healthy(2)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(main())
+
+
+def test_only_a_draining_target_cannot_change() -> None:
+    assert {state for state, _ in MOVES} == set(State) - {State.DRAINING}
+    assert {signal for _, signal in MOVES} == set(Signal)

@@ -1,0 +1,583 @@
+"""The settings: defaults, ranges, errors, and their way through the environment."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ambidex.settings import (
+    FARGATE_SIZES,
+    TABLE,
+    EcsSettings,
+    LambdaSettings,
+    Setting,
+    SettingError,
+    Settings,
+    from_environ,
+    from_pyproject,
+    to_environ,
+)
+
+SECTIONS = {"": "tool.ambidex", "lambda": "tool.ambidex.lambda", "ecs": "tool.ambidex.ecs"}
+EVERY = [pytest.param(setting, id=setting.name) for setting in TABLE]
+IN_IMAGE = [setting for setting in TABLE if setting.is_in_image]
+
+
+def settings_of(tmp_path: Path, toml: str) -> Settings:
+    path = tmp_path / "pyproject.toml"
+    path.write_text(toml, encoding="utf-8")
+    return from_pyproject(path)
+
+
+def error_of(tmp_path: Path, toml: str) -> SettingError:
+    with pytest.raises(SettingError) as error:
+        settings_of(tmp_path, toml)
+    return error.value
+
+
+def value_of(settings: Settings, setting: Setting) -> Any:
+    sections = {"": settings, "lambda": settings.aws_lambda, "ecs": settings.ecs}
+    return getattr(sections[setting.section], setting.field)
+
+
+DEFAULTS = {
+    ("", "app"): "",
+    ("", "environment"): {},
+    ("", "env-file"): "",
+    ("lambda", "memory"): 512,
+    ("lambda", "timeout"): 29,
+    ("lambda", "front-door"): "http-api",
+    ("lambda", "stage"): "$default",
+    ("lambda", "command"): (),
+    ("lambda", "base-path"): "",
+    ("lambda", "concurrency"): 10,
+    ("ecs", "cpu"): 512,
+    ("ecs", "memory"): 1024,
+    ("ecs", "host"): "0.0.0.0",
+    ("ecs", "port"): 8080,
+    ("ecs", "tasks"): 1,
+    ("ecs", "command"): (),
+    ("ecs", "health-path"): "/",
+    ("ecs", "trusted-proxies"): ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"),
+    ("ecs", "drain"): 10,
+    ("ecs", "stop-timeout"): 30,
+}
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"), [(*name, value) for name, value in DEFAULTS.items()]
+)
+def test_what_the_file_does_not_say_has_its_default(
+    tmp_path: Path, section: str, key: str, value: object
+) -> None:
+    (setting,) = (s for s in TABLE if (s.section, s.key) == (section, key))
+
+    assert value_of(from_pyproject(tmp_path / "pyproject.toml"), setting) == value
+    assert value_of(settings_of(tmp_path, "[project]\nname = 'x'\n"), setting) == value
+    assert value_of(from_environ({}), setting) == value
+
+
+def test_every_default_is_among_these() -> None:
+    assert set(DEFAULTS) == {(setting.section, setting.key) for setting in TABLE}
+
+
+def test_every_field_has_a_setting_and_every_setting_a_field() -> None:
+    fields = {
+        "": set(Settings._fields) - {"aws_lambda", "ecs"},
+        "lambda": set(LambdaSettings._fields),
+        "ecs": set(EcsSettings._fields),
+    }
+
+    assert fields == {
+        section: {setting.field for setting in TABLE if setting.section == section}
+        for section in SECTIONS
+    }
+
+
+@pytest.mark.parametrize("setting", EVERY)
+def test_a_default_is_within_its_own_range(setting: Setting) -> None:
+    assert setting.check(setting.default) == ""
+
+
+def toml_value(value: object) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {toml_value(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value)
+
+
+def line(section: str, key: str, value: object) -> str:
+    return f"[{SECTIONS[section]}]\n{key} = {toml_value(value)}\n"
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("", "app", "main:app"),
+        ("", "environment", {"LOG_LEVEL": "info"}),
+        ("", "env-file", "local.env"),
+        ("lambda", "memory", 128),
+        ("lambda", "memory", 10240),
+        ("lambda", "timeout", 1),
+        ("lambda", "timeout", 900),
+        ("lambda", "front-door", "http-api"),
+        ("lambda", "front-door", "alb"),
+        ("lambda", "stage", "prod"),
+        ("lambda", "command", ["main.handler"]),
+        ("lambda", "base-path", "/api"),
+        ("lambda", "concurrency", 1),
+        ("lambda", "concurrency", 1000),
+        ("ecs", "host", "127.0.0.1"),
+        ("ecs", "port", 0),
+        ("ecs", "port", 65535),
+        ("ecs", "tasks", 1),
+        ("ecs", "tasks", 100),
+        ("ecs", "command", ["uvicorn", "main:app", "--port", "{port}"]),
+        ("ecs", "health-path", "/health"),
+        ("ecs", "trusted-proxies", []),
+        ("ecs", "trusted-proxies", ["10.1.2.3", "2001:db8::/32"]),
+        ("ecs", "drain", 0),
+        ("ecs", "drain", 29),
+        ("ecs", "stop-timeout", 11),
+        ("ecs", "stop-timeout", 120),
+    ],
+)
+def test_a_value_within_its_range_is_taken(
+    tmp_path: Path, section: str, key: str, value: object
+) -> None:
+    (setting,) = (s for s in TABLE if (s.section, s.key) == (section, key))
+    expected = tuple(value) if isinstance(value, list) else value
+
+    assert value_of(settings_of(tmp_path, line(section, key, value)), setting) == expected
+
+
+def out_of_range(section: str, key: str, value: object, problem: str) -> Any:
+    return pytest.param(section, key, value, problem, id=f"{section} {key} = {value!r}"[:60])
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "problem"),
+    [
+        out_of_range("", "app", 5, "must be a string"),
+        out_of_range("", "environment", "A=1", "must be a table of strings"),
+        out_of_range("", "environment", {"A": 1}, "must be a table of strings"),
+        out_of_range("", "env-file", True, "must be a string"),
+        out_of_range("lambda", "memory", 127, "must be a whole number from 128 to 10240"),
+        out_of_range("lambda", "memory", 10241, "must be a whole number from 128 to 10240"),
+        out_of_range("lambda", "memory", 512.0, "must be a whole number from 128 to 10240"),
+        out_of_range("lambda", "memory", "512", "must be a whole number from 128 to 10240"),
+        out_of_range("lambda", "timeout", 0, "must be a whole number from 1 to 900"),
+        out_of_range("lambda", "timeout", 901, "must be a whole number from 1 to 900"),
+        out_of_range("lambda", "timeout", True, "must be a whole number from 1 to 900"),
+        out_of_range("lambda", "command", "main.handler", "must be a list of strings"),
+        out_of_range("lambda", "command", ["a", 1], "must be a list of strings"),
+        out_of_range("lambda", "base-path", "api", "must be a path that starts with /"),
+        out_of_range("lambda", "base-path", 1, "must be a path that starts with /"),
+        out_of_range("lambda", "concurrency", 0, "must be a whole number from 1 to 1000"),
+        out_of_range("lambda", "concurrency", 1001, "must be a whole number from 1 to 1000"),
+        out_of_range("ecs", "cpu", 255, "must be a whole number from 256 to 32768"),
+        out_of_range("ecs", "cpu", 32769, "must be a whole number from 256 to 32768"),
+        out_of_range("ecs", "memory", 511, "must be a whole number from 512 to 249856"),
+        out_of_range("ecs", "memory", 249857, "must be a whole number from 512 to 249856"),
+        out_of_range("ecs", "host", 0, "must be a string"),
+        out_of_range("ecs", "port", -1, "must be a whole number from 0 to 65535"),
+        out_of_range("ecs", "port", 65536, "must be a whole number from 0 to 65535"),
+        out_of_range("ecs", "tasks", 0, "must be a whole number from 1 to 100"),
+        out_of_range("ecs", "tasks", 101, "must be a whole number from 1 to 100"),
+        out_of_range("ecs", "health-path", "", "must be a path that starts with /"),
+        out_of_range("ecs", "trusted-proxies", "10.0.0.0/8", "must be a list of strings"),
+        out_of_range(
+            "ecs",
+            "trusted-proxies",
+            ["10.0.0.1/8"],
+            "must be a list of addresses and networks: 10.0.0.1/8 has host bits set",
+        ),
+        out_of_range(
+            "ecs",
+            "trusted-proxies",
+            ["proxy"],
+            "must be a list of addresses and networks: 'proxy' does not appear to be an IPv4 or "
+            "IPv6 network",
+        ),
+        out_of_range("ecs", "drain", -1, "must be a whole number from 0 to 119"),
+        out_of_range("ecs", "drain", 120, "must be a whole number from 0 to 119"),
+        out_of_range("ecs", "stop-timeout", 0, "must be a whole number from 1 to 120"),
+        out_of_range("ecs", "stop-timeout", 121, "must be a whole number from 1 to 120"),
+    ],
+)
+def test_a_value_out_of_its_range_is_an_error_that_names_the_setting(
+    tmp_path: Path, section: str, key: str, value: object, problem: str
+) -> None:
+    error = error_of(tmp_path, line(section, key, value))
+
+    assert error.message == f"[{SECTIONS[section]}] {key} = {value!r} {problem}"
+
+
+def test_a_front_door_that_is_none_is_answered_with_those_there_are(tmp_path: Path) -> None:
+    error = error_of(tmp_path, line("lambda", "front-door", "http_api"))
+    (setting,) = (s for s in TABLE if s.key == "front-door")
+
+    assert error.message == (
+        f"[tool.ambidex.lambda] front-door = 'http_api' must be one of {setting.range}"
+    )
+
+
+def test_an_error_shows_at_most_200_characters_of_a_value(tmp_path: Path) -> None:
+    error = error_of(tmp_path, line("lambda", "memory", "x" * 1000))
+
+    assert f"'{'x' * 196}..." in error.message
+    assert "x" * 197 not in error.message
+
+
+@pytest.mark.parametrize("setting", EVERY)
+def test_the_printed_range_of_a_number_is_the_one_that_is_checked(setting: Setting) -> None:
+    low, dash, high = setting.range.partition("–")
+    number = type(setting.default)
+    if not dash:
+        assert number not in (int, float)
+        return
+
+    assert setting.check(number(low)) == setting.check(number(high)) == ""
+    assert setting.check(number(low) - 1)
+    assert setting.check(number(high) + 1)
+
+
+@pytest.mark.parametrize(
+    ("toml", "message", "hint"),
+    [
+        pytest.param(
+            "[tool.ambidex]\nap = 'main:app'",
+            "there is no setting 'ap' in [tool.ambidex]",
+            "did you mean app?",
+            id="key",
+        ),
+        pytest.param(
+            "[tool.ambidex.lambda]\nmemroy = 512",
+            "there is no setting 'memroy' in [tool.ambidex.lambda]",
+            "did you mean memory?",
+            id="key in a section",
+        ),
+        pytest.param(
+            "[tool.ambidex.ecs]\ntimeout = 1",
+            "there is no setting 'timeout' in [tool.ambidex.ecs]",
+            "did you mean stop-timeout?",
+            id="key of another section",
+        ),
+        pytest.param(
+            "[tool.ambidex.ecs]\nhealth_path = '/'",
+            "there is no setting 'health_path' in [tool.ambidex.ecs]",
+            "did you mean health-path?",
+            id="underscore for a hyphen",
+        ),
+        pytest.param(
+            "[tool.ambidex.lamda]\nmemory = 512",
+            "there is no setting 'lamda' in [tool.ambidex]",
+            "did you mean lambda?",
+            id="section",
+        ),
+        pytest.param(
+            "[tool.ambidex]\nqqqqqqqq = 1",
+            "there is no setting 'qqqqqqqq' in [tool.ambidex]",
+            "",
+            id="like nothing",
+        ),
+        pytest.param(
+            "[tool.ambidex]\nlambda = 512",
+            "[tool.ambidex.lambda] must be a table, not 512",
+            "",
+            id="section that is none",
+        ),
+        pytest.param(
+            "[tool]\nambidex = 'main:app'",
+            "ambidex must be a table, not 'main:app'",
+            "write [tool.ambidex]",
+            id="ambidex that is no table",
+        ),
+        pytest.param(
+            "tool = 1", "tool must be a table, not 1", "write [tool.ambidex]", id="tool is no table"
+        ),
+    ],
+)
+def test_what_is_unknown_is_an_error_that_names_it_and_the_nearest(
+    tmp_path: Path, toml: str, message: str, hint: str
+) -> None:
+    error = error_of(tmp_path, toml)
+
+    assert (error.message, error.hint) == (message, hint)
+
+
+def test_a_file_that_is_no_toml_is_an_error_that_names_it(tmp_path: Path) -> None:
+    error = error_of(tmp_path, "[tool.ambidex\n")
+
+    assert error.message.startswith(f"{tmp_path / 'pyproject.toml'} is not TOML: ")
+
+
+def test_a_file_that_is_not_utf_8_is_an_error_that_names_it(tmp_path: Path) -> None:
+    path = tmp_path / "pyproject.toml"
+    path.write_bytes(b"[tool.ambidex]\napp = '\xff'\n")
+
+    with pytest.raises(SettingError) as error:
+        from_pyproject(path)
+
+    assert error.value.message.startswith(f"{path} is not TOML: ")
+
+
+def test_a_file_is_utf_8_whatever_the_locale(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, "[tool.ambidex]\nenvironment = { NAME = 'café €' }\n")
+
+    assert settings.environment == {"NAME": "café €"}
+
+
+@pytest.mark.parametrize(
+    ("cpu", "memory"), [(cpu, memory) for cpu, sizes in FARGATE_SIZES.items() for memory in sizes]
+)
+def test_every_pair_that_fargate_offers_is_taken(cpu: int, memory: int) -> None:
+    settings = from_pyproject(
+        Path("no such file"), {"AMBIDEX_ECS_CPU": cpu, "AMBIDEX_ECS_MEMORY": memory}
+    )
+
+    assert (settings.ecs.cpu, settings.ecs.memory) == (cpu, memory)
+
+
+# AmazonECS/latest/developerguide/fargate-tasks-services.html: smallest and largest memory in MiB,
+# and the step between, by CPU units. 0.25 vCPU has three sizes, 32 vCPU three of its own.
+@pytest.mark.parametrize(
+    ("cpu", "smallest", "largest", "sizes"),
+    [
+        (256, 512, 2048, 3),
+        (512, 1024, 4096, 4),
+        (1024, 2048, 8192, 7),
+        (2048, 4096, 16384, 13),
+        (4096, 8192, 30720, 23),
+        (8192, 16384, 61440, 12),
+        (16384, 32768, 122880, 12),
+    ],
+)
+def test_fargates_sizes_are_those_of_its_page(
+    cpu: int, smallest: int, largest: int, sizes: int
+) -> None:
+    offered = FARGATE_SIZES[cpu]
+
+    assert (offered[0], offered[-1], len(offered)) == (smallest, largest, sizes)
+
+
+@pytest.mark.parametrize(
+    ("cpu", "memory", "message"),
+    [
+        pytest.param(
+            300,
+            1024,
+            "[tool.ambidex.ecs] cpu = 300 is none Fargate has: "
+            "256, 512, 1024, 2048, 4096, 8192, 16384, 32768",
+            id="no such CPU",
+        ),
+        pytest.param(
+            256,
+            4096,
+            "[tool.ambidex.ecs] memory = 4096 is none Fargate has with cpu = 256: 512, 1024, 2048",
+            id="too much memory",
+        ),
+        pytest.param(
+            512,
+            512,
+            "[tool.ambidex.ecs] memory = 512 is none Fargate has with cpu = 512: "
+            "1024, 2048, 3072, 4096",
+            id="too little memory",
+        ),
+        pytest.param(
+            512,
+            1500,
+            "[tool.ambidex.ecs] memory = 1500 is none Fargate has with cpu = 512: "
+            "1024, 2048, 3072, 4096",
+            id="between two sizes",
+        ),
+    ],
+)
+def test_a_pair_that_fargate_does_not_offer_is_an_error_that_names_both(
+    tmp_path: Path, cpu: int, memory: int, message: str
+) -> None:
+    error = error_of(tmp_path, f"[tool.ambidex.ecs]\ncpu = {cpu}\nmemory = {memory}\n")
+
+    assert error.message == message
+
+
+@pytest.mark.parametrize(("drain", "stop_timeout"), [(10, 10), (30, 20), (119, 119)])
+def test_draining_must_end_before_the_task_is_killed(
+    tmp_path: Path, drain: int, stop_timeout: int
+) -> None:
+    error = error_of(
+        tmp_path, f"[tool.ambidex.ecs]\ndrain = {drain}\nstop-timeout = {stop_timeout}\n"
+    )
+
+    assert error.message == (
+        f"[tool.ambidex.ecs] drain = {drain} must be less than stop-timeout = {stop_timeout}, for "
+        "SIGKILL comes then"
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "base_path"),
+    [
+        pytest.param("/api", "/api", id="plain"),
+        pytest.param("/api/", "/api", id="trailing slash"),
+        pytest.param("/", "", id="the root is none"),
+        pytest.param("/v1/api", "/v1/api", id="two segments"),
+        pytest.param("/café x", "/caf%C3%A9%20x", id="is percent-encoded"),
+        pytest.param("/caf%C3%A9", "/caf%C3%A9", id="is not encoded twice"),
+    ],
+)
+def test_a_base_path_is_percent_encoded_and_has_no_slash_at_its_end(
+    tmp_path: Path, written: str, base_path: str
+) -> None:
+    settings = settings_of(tmp_path, line("lambda", "base-path", written))
+
+    assert settings.aws_lambda.base_path == base_path
+    assert from_environ(to_environ(settings)).aws_lambda.base_path == base_path
+
+
+def test_a_flag_on_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "pyproject.toml"
+    path.write_text("[tool.ambidex]\napp = 'main:app'\n[tool.ambidex.ecs]\nport = 1\ntasks = 2\n")
+    settings = from_pyproject(path, {"AMBIDEX_ECS_PORT": 9000})
+
+    assert (settings.app, settings.ecs.port, settings.ecs.tasks) == ("main:app", 9000, 2)
+
+
+def test_a_flag_out_of_range_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="port = 70000 must be a whole number"):
+        from_pyproject(tmp_path / "pyproject.toml", {"AMBIDEX_ECS_PORT": 70000})
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "variable"),
+    [
+        ("", "app", "AMBIDEX_APP"),
+        ("lambda", "base-path", "AMBIDEX_LAMBDA_BASE_PATH"),
+        ("ecs", "stop-timeout", "AMBIDEX_ECS_STOP_TIMEOUT"),
+    ],
+)
+def test_one_rule_makes_the_name_of_the_variable(section: str, key: str, variable: str) -> None:
+    (setting,) = (s for s in TABLE if (s.section, s.key) == (section, key))
+
+    assert setting.variable == variable
+
+
+def test_no_two_settings_share_a_variable() -> None:
+    assert len({setting.variable for setting in TABLE}) == len(TABLE)
+
+
+@pytest.mark.parametrize(
+    ("environ", "field", "value"),
+    [
+        ({"AMBIDEX_APP": "main:app"}, "app", "main:app"),
+        ({"AMBIDEX_LAMBDA_BASE_PATH": "/api/"}, "base_path", "/api"),
+        ({"AMBIDEX_ECS_PORT": "9000"}, "port", 9000),
+        ({"AMBIDEX_ECS_HEALTH_PATH": "/health"}, "health_path", "/health"),
+        ({"AMBIDEX_ECS_TRUSTED_PROXIES": ""}, "trusted_proxies", ()),
+        (
+            {"AMBIDEX_ECS_TRUSTED_PROXIES": "10.0.0.0/8, ::1,"},
+            "trusted_proxies",
+            ("10.0.0.0/8", "::1"),
+        ),
+        ({"PATH": "/bin", "AMBIDEX": "1", "ambidex_app": "x"}, "app", ""),
+    ],
+)
+def test_the_environment_is_read_by_that_rule(
+    environ: dict[str, str], field: str, value: object
+) -> None:
+    settings = from_environ(environ)
+    found = [
+        getattr(section, field)
+        for section in (settings, settings.aws_lambda, settings.ecs)
+        if hasattr(section, field)
+    ]
+
+    assert found == [value]
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("AMBIDEX_ECS_PROT", "did you mean AMBIDEX_ECS_PORT?"),
+        ("AMBIDEX_BASE_PATH", "did you mean AMBIDEX_LAMBDA_BASE_PATH?"),
+        ("AMBIDEX_", "did you mean AMBIDEX_APP?"),
+        ("AMBIDEX_QQQQQQQQQQQQQQQQQQQQQQ", ""),
+    ],
+)
+def test_an_unknown_variable_is_an_error_that_names_it_and_the_nearest(
+    name: str, hint: str
+) -> None:
+    with pytest.raises(SettingError) as error:
+        from_environ({name: "1"})
+
+    assert error.value.message == f"there is no setting {name}"
+    assert error.value.hint == hint
+
+
+@pytest.mark.parametrize("setting", [s for s in TABLE if not s.is_in_image], ids=lambda s: s.name)
+def test_a_setting_that_is_not_for_the_image_is_unknown_there(setting: Setting) -> None:
+    with pytest.raises(SettingError, match=f"there is no setting {setting.variable}"):
+        from_environ({setting.variable: "1"})
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("eighty", "'eighty' must be a whole number from 0 to 65535"),
+        ("", "'' must be a whole number from 0 to 65535"),
+        ("80.0", "'80.0' must be a whole number from 0 to 65535"),
+        ("65536", "65536 must be a whole number from 0 to 65535"),
+        ("9" * 5000, f"'{'9' * 196}... must be a whole number from 0 to 65535"),
+    ],
+)
+def test_a_variable_out_of_range_is_an_error_that_names_the_setting(
+    text: str, problem: str
+) -> None:
+    with pytest.raises(SettingError) as error:
+        from_environ({"AMBIDEX_ECS_PORT": text})
+
+    assert error.value.message == f"[tool.ambidex.ecs] port = {problem}"
+
+
+def test_the_defaults_go_through_the_environment_and_back() -> None:
+    environ = to_environ(from_environ({}))
+
+    assert set(environ) == {setting.variable for setting in IN_IMAGE}
+    assert from_environ(environ) == from_environ({})
+
+
+# Numbers that may be together; a number that is not here keeps its default.
+NUMBERS: dict[str, st.SearchStrategy[Any]] = {
+    "AMBIDEX_ECS_PORT": st.integers(0, 65535),
+    "AMBIDEX_ECS_DRAIN": st.integers(0, 59),
+    "AMBIDEX_ECS_STOP_TIMEOUT": st.integers(60, 120),
+}
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=12)
+
+
+def values_for(setting: Setting) -> st.SearchStrategy[Any]:
+    """Values that a setting takes, by its default's type and its range."""
+    if setting.variable in NUMBERS:
+        return NUMBERS[setting.variable]
+    if isinstance(setting.default, list):
+        return st.lists(st.ip_addresses().map(str), max_size=4)
+    if isinstance(setting.default, str):
+        if setting.range:
+            return st.sampled_from(setting.range.split(", "))
+        return TEXTS.map(lambda text: f"/{text}") if setting.check("no path") else TEXTS
+    return st.just(setting.default)
+
+
+@given(data=st.data())
+def test_any_settings_of_the_image_go_through_the_environment_and_back(
+    data: st.DataObject,
+) -> None:
+    values = {
+        setting.variable: data.draw(values_for(setting), label=setting.name) for setting in IN_IMAGE
+    }
+    settings = from_pyproject(Path("no such file"), values)
+
+    assert from_environ(to_environ(settings)) == settings
