@@ -6,15 +6,28 @@ Nothing else may be written there by hand: a test compares the pages with what t
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ambidex.asgi.exchange import TRANSITIONS, State, Step
+from ambidex.http import Headers
 from ambidex.settings import TABLE, Setting, table_name
 
-if TYPE_CHECKING:
-    from tests.events.cases import Differs, RequestCase, ResponseCase, Source
-
 ROOT = Path(__file__).resolve().parent.parent
+# The table of cases belongs to the tests, which are on no path when a script runs.
+sys.path.insert(0, str(ROOT))
+
+from tests.events.cases import (  # noqa: E402 – needs the path above
+    FORWARDED,
+    REQUESTS,
+    RESPONSES,
+    SOURCES,
+    Differs,
+    RequestCase,
+    ResponseCase,
+    Source,
+    difference,
+)
+
 REFERENCE = ROOT / "docs" / "reference"
 AWS = "https://docs.aws.amazon.com"
 NOTICE = "<!-- Written by docs/generate.py from the code: change that, then run it. -->"
@@ -101,10 +114,6 @@ def _toml(value: object) -> str:
 
 
 def _event_sources() -> Iterable[str]:
-    # The table of cases belongs to the tests, which are on no path when a script runs.
-    sys.path.insert(0, str(ROOT))
-    from tests.events.cases import REQUESTS, RESPONSES, SOURCES
-
     yield "# Event sources"
     yield (
         "What each source of events carries from the client to the app and back. Every line is a "
@@ -123,18 +132,14 @@ def _event_sources() -> Iterable[str]:
         yield from _cases(cases, SOURCES)
 
 
-def _cases(
-    cases: "Sequence[RequestCase | ResponseCase]", sources: "Sequence[Source]"
-) -> Iterable[str]:
-    from tests.events.cases import difference
-
+def _cases(cases: Sequence[RequestCase | ResponseCase], sources: Sequence[Source]) -> Iterable[str]:
     notes: list[str] = []
     rows = []
     for case in cases:
         cells = [case.id]
         for source in sources:
             differs = difference(source, case)
-            note = _note(differs) if differs else ""
+            note = _note(differs, case) if differs else ""
             if note and note not in notes:
                 notes.append(note)
             cells.append(f"no ({notes.index(note) + 1})" if note else "yes")
@@ -147,18 +152,20 @@ def _cases(
         yield f"{number}. {note}"
 
 
-def _note(differs: "Differs") -> str:
-    fields = (f"{name} {_arrived(name, value)}" for name, value in differs.arrives.items())
-    reason = differs.reason[0].upper() + differs.reason[1:]
-    return f"{reason}: {', '.join(fields).replace('_', ' ')}"
+def _note(differs: Differs, case: RequestCase | ResponseCase) -> str:
+    sent: Any = case.request if isinstance(case, RequestCase) else case.response
+    fields = ", ".join(
+        f"{name.replace('_', ' ')} {_arrived(name, value, sent.headers)}"
+        for name, value in differs.arrives.items()
+    )
+    return f"{differs.reason[0].upper()}{differs.reason[1:]}: {fields}"
 
 
-def _arrived(name: str, value: Any) -> str:  # noqa: ANN401 – any field of a request or response
-    from tests.events.cases import FORWARDED
-
+def _arrived(name: str, value: Any, sent: Headers) -> str:  # noqa: ANN401 – any field
     if name == "headers":
-        own = [pair for pair in value if pair not in FORWARDED]
-        return ", ".join(_code(f"{key.decode()}: {text.decode()}") for key, text in own)
+        names = [key for key, _ in sent]
+        told = [(k, v) for k, v in value if (k, v) not in FORWARDED or names.count(k) > 1]
+        return ", ".join(_code(f"{key.decode()}: {text.decode()}") for key, text in told)
     if name == "client":
         return _code(f"{value[0]}, port {value[1]}")
     return _code(value.decode() if isinstance(value, bytes) else str(value))

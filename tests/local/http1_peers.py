@@ -49,7 +49,9 @@ async def connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyn
 
 Cut = Callable[[bytes], list[bytes]]
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
-RawTarget = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Reader = asyncio.StreamReader
+Writer = asyncio.StreamWriter
+RawTarget = Callable[[Reader, Writer], Awaitable[None]]
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 import pytest
 
+from ambidex.http import Headers
 from ambidex.local.forwarded import Hop, end_to_end, to_target, trace_id
 
 HOP = Hop("203.0.113.7", "http", 8080, 0x67891233 + 0.9, "abcdef012345678912345678")

@@ -3,7 +3,6 @@ import http.client
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 import httpx
 import pytest
@@ -182,7 +181,7 @@ SMUGGLED = b"GET /smuggled HTTP/1.1\r\n" + H + b"\r\n"
     ],
 )
 def test_nothing_behind_an_ambiguous_request_reaches_the_handler(
-    headers: Headers, status: int
+    headers: bytes, status: int
 ) -> None:
     seen = []
 
@@ -283,7 +282,7 @@ def test_a_body_of_another_length_than_announced_breaks_the_connection(
         with pytest.raises(ProtocolError, match=message):
             await rest
 
-    async def main() -> Literal[b'']? | bytes:
+    async def main() -> bytes:
         async with serving(handler) as server, connected(server.port) as (reader, writer):
             writer.write(b"GET / HTTP/1.1\r\n" + H + b"\r\n")
             try:
@@ -403,7 +402,7 @@ def test_read_body_takes_no_more_than_its_limit() -> None:
 
     chunked = b"Transfer-Encoding: chunked\r\n\r\n6\r\n123456\r\n0\r\n\r\n"
 
-    async def main() -> list[Any]:
+    async def main() -> list[list[int]]:
         async with serving(handler) as server:
             return [
                 statuses(await talk(server.port, b"POST / HTTP/1.1\r\n" + CLOSE + framing))
@@ -466,7 +465,7 @@ def test_a_handler_that_fails_in_the_middle_breaks_the_connection(
         await exchange.write(b"one")
         raise RuntimeError("a bug")
 
-    async def main() -> Literal[b'']? | bytes:
+    async def main() -> bytes:
         async with serving(handler) as server, connected(server.port) as (reader, writer):
             writer.write(b"GET / HTTP/1.1\r\n" + H + b"\r\n")
             try:
@@ -532,8 +531,8 @@ def test_a_client_that_leaves_is_noticed_and_leaves_nothing_behind(run: Run) -> 
 
 
 def test_reading_the_body_of_a_client_that_left_raises() -> None:
-    async def main() -> Any:
-        error = asyncio.get_running_loop().create_future()
+    async def main() -> Disconnected:
+        error: asyncio.Future[Disconnected] = asyncio.get_running_loop().create_future()
 
         async def handler(exchange: ServerExchange) -> None:
             try:

@@ -7,7 +7,6 @@ import textwrap
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -20,6 +19,8 @@ from ambidex.local.load_balancer import Forwarding, listen, refuse
 from ambidex.local.target_group import HealthCheck, State, TargetGroup
 from tests.local.http1_peers import (
     RawTarget,
+    Reader,
+    Writer,
     body_of,
     bytewise,
     connected,
@@ -39,7 +40,7 @@ PAGE = (
 )
 LARGE = load_balancer.LIMITS
 CHAT = websockets.Subprotocol("chat")
-Answer = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Answer = Callable[[bytes, Reader, Writer], Awaitable[None]]
 
 
 @asynccontextmanager
@@ -74,7 +75,7 @@ async def balancing(
 def healthy_then(conversation: Answer) -> RawTarget:
     """A raw target: 200 to health checks, the conversation for everything else."""
 
-    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def converse(reader: Reader, writer: Writer) -> None:
         head = await read_head(reader)
         if b"ELB-HealthChecker" in head:
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
@@ -114,9 +115,7 @@ def test_a_request_reaches_the_target_with_its_bytes_and_what_an_alb_adds() -> N
 
 
 def test_a_response_reaches_the_client_with_its_bytes_reason_and_order() -> None:
-    async def answer(
-        head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def answer(head: bytes, reader: Reader, writer: Writer) -> None:
         writer.write(
             b"HTTP/1.1 299 Odd \xe9\r\nx-B: \xe9\xff\r\nX-a:\r\nSet-Cookie: a\r\nset-cookie: b\r\n"
             b"Keep-Alive: 3\r\nServer: mine\r\nDate: then\r\nContent-Length: 2\r\n\r\nok"
@@ -145,9 +144,7 @@ def test_a_response_reaches_the_client_with_its_bytes_reason_and_order() -> None
 def test_responses_without_a_body_end_with_their_head(
     method: bytes, response: bytes, end: bytes
 ) -> None:
-    async def answer(
-        head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def answer(head: bytes, reader: Reader, writer: Writer) -> None:
         writer.write(b"HTTP/1.1 " + response)
         await read_head(reader)
         writer.write(b"HTTP/1.1 " + response)
@@ -191,9 +188,7 @@ def test_chunks_pass_through_both_ways_one_by_one_with_trailers() -> None:
 
 
 def test_a_body_that_ends_with_the_connection_becomes_chunked() -> None:
-    async def answer(
-        head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def answer(head: bytes, reader: Reader, writer: Writer) -> None:
         writer.write(b"HTTP/1.0 200 OK\r\n\r\none")
         writer.write_eof()
         await reader.read()
@@ -263,7 +258,7 @@ def test_a_connection_that_the_target_closed_is_not_used_again() -> None:
 
 
 def test_requests_take_turns_over_the_healthy_targets() -> None:
-    async def main() -> list[Any]:
+    async def main() -> list[str]:
         async with (
             serving(named(b"1"), limits=LARGE) as one,
             serving(named(b"2"), limits=LARGE) as two,
@@ -366,34 +361,26 @@ def test_what_an_alb_does_not_forward(request_: bytes, status: int) -> None:
     assert all(target == b"/" for target in seen)
 
 
-async def _closes(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _closes(head: bytes, reader: Reader, writer: Writer) -> None:
     return
 
 
-async def _closes_in_head(
-    head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
+async def _closes_in_head(head: bytes, reader: Reader, writer: Writer) -> None:
     writer.write(b"HTTP/1.1 200 OK\r\nContent-")
     await writer.drain()
 
 
-async def _malformed(
-    head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
+async def _malformed(head: bytes, reader: Reader, writer: Writer) -> None:
     writer.write(b"SSH-2.0-OpenSSH\r\n")
     await reader.read()
 
 
-async def _large_head(
-    head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
+async def _large_head(head: bytes, reader: Reader, writer: Writer) -> None:
     writer.write(b"HTTP/1.1 200 OK\r\n" + b"A: 1\r\n" * 6000 + b"\r\n")
     await reader.read()
 
 
-async def _unasked_101(
-    head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
+async def _unasked_101(head: bytes, reader: Reader, writer: Writer) -> None:
     writer.write(b"HTTP/1.1 101 X\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
     await reader.read()
 
@@ -413,9 +400,7 @@ def test_a_target_that_does_not_answer_properly_is_502_and_is_asked_once(
 ) -> None:
     asked = []
 
-    async def answer(
-        head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def answer(head: bytes, reader: Reader, writer: Writer) -> None:
         asked.append(head)
         await conversation(head, reader, writer)
 
@@ -445,9 +430,7 @@ def test_a_target_killed_in_mid_request_is_502_and_the_next_request_goes_to_anot
     async def main() -> tuple[list[int], list[str]]:
         came = asyncio.Event()
 
-        async def hang(
-            head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-        ) -> None:
+        async def hang(head: bytes, reader: Reader, writer: Writer) -> None:
             came.set()
             await reader.read()
 
@@ -490,9 +473,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 def test_a_target_that_breaks_off_in_its_response_breaks_the_clients_connection(
     response: bytes,
 ) -> None:
-    async def answer(
-        head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def answer(head: bytes, reader: Reader, writer: Writer) -> None:
         writer.write(response)
         await writer.drain()
 
@@ -508,7 +489,7 @@ def test_a_target_that_breaks_off_in_its_response_breaks_the_clients_connection(
     asyncio.run(main())
 
 
-async def _silent(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _silent(head: bytes, reader: Reader, writer: Writer) -> None:
     await reader.read()
 
 
@@ -555,9 +536,7 @@ def test_a_client_that_leaves_ends_the_targets_request_and_is_460_in_the_log(
     async def main() -> None:
         came, left = asyncio.Event(), asyncio.Event()
 
-        async def hang(
-            head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-        ) -> None:
+        async def hang(head: bytes, reader: Reader, writer: Writer) -> None:
             came.set()
             try:
                 assert await reader.read() == b""
@@ -576,9 +555,7 @@ def test_a_client_that_leaves_ends_the_targets_request_and_is_460_in_the_log(
 
 
 def test_an_early_answer_to_an_upload_reaches_the_client() -> None:
-    async def answer(
-        head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def answer(head: bytes, reader: Reader, writer: Writer) -> None:
         writer.write(b"HTTP/1.1 413 Too Much\r\nContent-Length: 0\r\n\r\n")
         await reader.read()
 

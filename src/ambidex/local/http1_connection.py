@@ -197,7 +197,7 @@ class Connection(asyncio.Protocol):
         self._linger()
 
     def _stop_parsing(self) -> None:
-        self._parser = None  # and with it the cycle between it and us
+        self._parser = None  # what still comes is dropped
 
     # Answering
 

@@ -332,10 +332,12 @@ class ServerExchange:
         return headers, names
 
     def _closing_lines(self, lines: list[bytes], names: set[bytes]) -> list[bytes]:
-        if self._expects_continue or self._connection.is_closing:
-            self.keep_alive = False  # the client may send its body, or may not: nobody can tell
-        elif not self._incoming.ended and self.content_length > DRAIN_BYTES:
+        if self._connection.is_closing:
             self.keep_alive = False
+        elif not self._incoming.ended:
+            # Nobody can tell whether a client that was not told to continue will send its body.
+            is_too_large = self.content_length > DRAIN_BYTES
+            self.keep_alive = self.keep_alive and not (self._expects_continue or is_too_large)
         self._expects_continue = False
         lines.append(b"Connection: keep-alive" if self.keep_alive else b"Connection: close")
         return lines

@@ -191,6 +191,7 @@ class _Watch:
     def stop(self) -> None:
         """End it."""
         self._is_over = True
+        self._exchange.disconnected.remove_done_callback(self._leave)
         if self._timer is not None:
             self._timer.cancel()
 

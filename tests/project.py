@@ -1,0 +1,105 @@
+"""Projects made for a test, and the Lambda service or both platforms running them."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+from ambidex.local import http1_server, load_balancer, up
+from ambidex.local.front_door_alb import AlbToLambda
+from ambidex.local.front_door_http_api import HttpApi
+from ambidex.local.invoke_api import InvokeApi
+from ambidex.local.lambda_service import LambdaService, Limits
+from ambidex.local.reaper import Reaper
+from ambidex.local.up import Options, Running
+from ambidex.local.variables import function
+from ambidex.settings import Settings, from_pyproject
+
+ROOT = Path(__file__).parent.parent
+HOST = "127.0.0.1"
+LIMITS = Limits()
+# What a test lets a child find: the programs of this environment.
+ENVIRON = {"PATH": str(Path(sys.executable).parent)}
+
+# An ASGI app without any framework, which the tests' own apps use to say little.
+PLAIN = """
+async def answer(send, status=200, body=b"", headers=()):
+    await send({"type": "http.response.start", "status": status, "headers": list(headers)})
+    await send({"type": "http.response.body", "body": body})
+"""
+
+
+def project(folder: Path, app: str, settings: str = "") -> Settings:
+    """Write an app's main.py and its settings; the settings read back."""
+    (folder / "main.py").write_text(dedent(PLAIN) + dedent(app))
+    (folder / "pyproject.toml").write_text(f'[tool.ambidex]\napp = "main:app"\n{dedent(settings)}')
+    return from_pyproject(folder / "pyproject.toml")
+
+
+class Service:
+    """The Lambda service of a project, its front doors and its log."""
+
+    def __init__(self, service: LambdaService, log: list[str]) -> None:
+        self.service = service
+        self.log = log
+        self.http_api = ""
+        self.alb = ""
+        self.invoke_api = ""
+
+    async def logged(self, text: str) -> str:
+        """Wait for a log line that holds a text."""
+        while True:
+            for line in self.log:
+                if text in line:
+                    return line
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def lambda_service(
+    folder: Path, settings: Settings, limits: Limits = LIMITS, warm: bool = True, **changes: Any
+) -> AsyncIterator[Service]:
+    """Run a project's Lambda side with both front doors and the Invoke API."""
+    log: list[str] = []
+    reaper = Reaper()
+    defined = function(settings, folder, ENVIRON)._replace(**changes)
+    service = LambdaService(defined, reaper, log.append, limits)
+    running = Service(service, log)
+    servers = []
+    try:
+        if warm:
+            await service.warm_up()
+        stage = settings.aws_lambda.stage
+        for name, door in (
+            ("http_api", HttpApi(service, stage)),
+            ("alb", AlbToLambda(service)),
+            ("invoke_api", InvokeApi(service)),
+        ):
+            server = await http1_server.listen(
+                door, HOST, 0, limits=load_balancer.LIMITS, refuse=load_balancer.refuse,
+                keep_alive_s=None,
+            )  # fmt: skip
+            if isinstance(door, HttpApi | AlbToLambda):
+                door.port = server.port
+            servers.append(server)
+            setattr(running, name, f"http://{HOST}:{server.port}")
+        yield running
+    finally:
+        for server in servers:
+            server.abort()
+        await service.close()
+        reaper.close()
+
+
+@asynccontextmanager
+async def both(
+    folder: Path, settings: Settings, log: list[str] | None = None
+) -> AsyncIterator[Running]:
+    """Run a project on both platforms, on free ports."""
+    options = Options(folder, "", 0, 0, 0, reload=False, debug=False, as_json=True)
+    lines: list[str] = [] if log is None else log
+    async with up.running(settings, options, lambda _: lines.append) as running:
+        yield running

@@ -1,0 +1,69 @@
+"""Events are the same Python values with orjson and without."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ambidex.runtime import event_json
+from ambidex.runtime.event_json import MalformedEventError
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**40), 10**40)
+    | st.floats(allow_nan=False)
+    | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+@given(VALUES)
+def test_any_event_is_what_the_standard_library_makes_of_it(value: object) -> None:
+    document = json.dumps(value).encode()
+    assert repr(event_json.loads(document)) == repr(json.loads(document))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param("123456789012345678901234567890", id="more than 64 bit"),
+        pytest.param("18446744073709551615", id="unsigned 64 bit"),
+        pytest.param("-9223372036854775809", id="below signed 64 bit"),
+        pytest.param("0.1234567890123456789012", id="a long fraction"),
+        pytest.param('"\\ud800"', id="a lone surrogate"),
+        pytest.param("[NaN, Infinity, -Infinity]", id="what JSON does not have"),
+        pytest.param('{"a": 1, "a": 2}', id="a key twice"),
+        pytest.param("1e400", id="beyond floats"),
+        pytest.param("[" * 500 + "]" * 500, id="nested deeply"),
+    ],
+)
+def test_oddities_are_what_the_standard_library_makes_of_them(document: str) -> None:
+    data = document.encode()
+    assert repr(event_json.loads(data)) == repr(json.loads(data))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"{", id="cut off"),
+        pytest.param(b"\xff", id="not UTF-8"),
+        pytest.param(b"[" * 100_000, id="nested beyond the stack"),
+        pytest.param(b"1" * 5000, id="more digits than Python takes"),
+    ],
+)
+def test_what_is_no_json_is_one_error(document: bytes) -> None:
+    with pytest.raises(MalformedEventError, match="the event is not JSON"):
+        event_json.loads(document)
+
+
+@given(VALUES.filter(lambda value: "inf" not in json.dumps(value).lower()))
+def test_results_can_be_read_back(value: object) -> None:
+    try:
+        document = event_json.dumps(value)
+    except TypeError:  # an integer that no result of ours has
+        return
+    assert json.loads(document) == value
