@@ -201,6 +201,7 @@ _DECODES_PATH = "the API decodes the path before the function sees it"
 _LAST_VALUE = "a target group without multi-value headers passes on the last value only"
 _NO_BARE_KEY = "a key without = is the same as one with an empty value in a map"
 _JOINS = "the API joins repeated headers with commas"
+_NO_URL = "no URL has such bytes: they are encoded"
 _GROUPS = "a map has each key once, with its values together"
 
 REQUESTS = (
@@ -295,12 +296,14 @@ REQUESTS = (
         },
     ),
     RequestCase(
-        "query bytes that no URL may have",
-        _get(query=b"q=caf\xc3\xa9\xff"),
-        {
-            source: no("JSON has no such bytes: they are encoded", query=b"q=caf%C3%A9%FF")
-            for source in (HTTP_API, ALB)
-        },
+        "UTF-8 in the query that is not encoded",
+        _get(query="q=café".encode()),
+        {source: no(_NO_URL, query=b"q=caf%C3%A9") for source in (HTTP_API, ALB)},
+    ),
+    RequestCase(
+        "bytes in the query that are not even UTF-8",
+        _get(query=b"q=caf\xe9"),
+        {source: no(_NO_URL, query=b"q=caf%E9") for source in (HTTP_API, ALB)},
     ),
     # Headers
     RequestCase(

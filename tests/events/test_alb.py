@@ -338,6 +338,7 @@ def test_the_event_of_a_request_field_by_field_in_multi_mode() -> None:
         pytest.param(b"application/x-www-form-urlencoded", b"", b"a=1", "YT0x", True, id="form"),
         pytest.param(b"", b"", b"text", "dGV4dA==", True, id="no type"),
         pytest.param(b"text/plain", b"", b"caf\xe9", "Y2Fm6Q==", True, id="not UTF-8"),
+        pytest.param(b"", b"", b"\xfb\xef\xff", "++//", True, id="the standard alphabet"),
     ],
 )
 def test_a_requests_body_is_text_by_its_type_else_base64(
@@ -408,9 +409,9 @@ def test_the_status_description_is_the_status_and_its_name(status: int, descript
 
 
 def test_bytes_that_are_no_text_are_base64_in_a_result() -> None:
-    result = alb.to_result(Response(200, (), b"caf\xe9"), MULTI)
+    result = alb.to_result(Response(200, (), b"\xfb\xef\xff\xe9"), MULTI)
 
-    assert (result["body"], result["isBase64Encoded"]) == ("Y2Fm6Q==", True)
+    assert (result["body"], result["isBase64Encoded"]) == ("++//6Q==", True)
 
 
 def test_as_many_cookies_as_set_cookie_has_spellings_fit_into_single_mode() -> None:
@@ -433,8 +434,8 @@ def test_as_many_cookies_as_set_cookie_has_spellings_fit_into_single_mode() -> N
             id="nulls",
         ),
         pytest.param(
-            {"statusCode": 200, "isBase64Encoded": True, "body": "AP8="},
-            Response(200, (), b"\x00\xff"),
+            {"statusCode": 200, "isBase64Encoded": True, "body": "++//AP8="},
+            Response(200, (), b"\xfb\xef\xff\x00\xff"),
             id="base64",
         ),
         pytest.param(

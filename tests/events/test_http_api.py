@@ -468,6 +468,7 @@ def test_an_event_of_ours_has_the_types_of_awss_own() -> None:
         pytest.param(b"", b"text", "dGV4dA==", True, id="no type"),
         pytest.param(b"text/plain", b"caf\xe9", "Y2Fm6Q==", True, id="text that is not UTF-8"),
         pytest.param(b"image/png", b"\x89PNG", "iVBORw==", True, id="image"),
+        pytest.param(b"image/png", b"\xfb\xef\xff", "++//", True, id="the standard alphabet"),
     ],
 )
 def test_a_requests_body_is_text_by_its_type_else_base64(
@@ -520,6 +521,7 @@ def test_the_result_of_an_empty_response_has_no_cookies_and_no_content_type() ->
     [
         pytest.param(b"caf\xc3\xa9", "café", False, id="UTF-8"),
         pytest.param(b"caf\xe9", "Y2Fm6Q==", True, id="not UTF-8"),
+        pytest.param(b"\xfb\xef\xff", "++//", True, id="the standard alphabet"),
         pytest.param(b'"\\' * 3, "IlwiXCJc", True, id="quotes: twice as long as text"),
         pytest.param(b'a"b', 'a"b', False, id="one quote: as long as base64"),
         pytest.param(b"a\x00b", "YQBi", True, id="a NUL: eight characters against four"),
@@ -571,10 +573,10 @@ def test_a_responses_body_is_text_unless_base64_is_shorter(
             {
                 "statusCode": 200,
                 "multiValueHeaders": {"x": ["y"]},
-                "body": "AP8=",
+                "body": "++//AP8=",
                 "isBase64Encoded": True,
             },
-            Response(200, (), b"\x00\xff"),
+            Response(200, (), b"\xfb\xef\xff\x00\xff"),
             id="base64; multi-value headers are another payload's",
         ),
         # What a result without statusCode is. Source: the page in http_api.

@@ -1,4 +1,5 @@
 import signal
+import sys
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
@@ -6,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.server.serving import Served, in_flight, serving
+from tests.server.serving import Served, in_flight, running, serving
 
 HEALTH_CHECKER = {"User-Agent": "ELB-HealthChecker/2.0"}
 
@@ -80,3 +81,27 @@ def test_the_response_to_a_request_from_before_closes_its_connection(tmp_path: P
             release.touch()
     assert responses[0].text == "held"
     assert responses[0].headers["connection"] == "close"
+
+
+WITHOUT_EXTRAS = """
+import os, sys
+for name in ("httptools", "uvloop"):
+    sys.modules[name] = None  # an import raises ModuleNotFoundError, as when it is not installed
+from ambidex.server.main import serve
+sys.exit(serve("probe:app", os.environ))
+"""
+
+
+def test_it_is_the_same_without_httptools_and_uvloop() -> None:
+    command = (sys.executable, "-c", WITHOUT_EXTRAS)
+    with running(command, AMBIDEX_ECS_DRAIN="100", AMBIDEX_ECS_STOP_TIMEOUT="120") as served:
+        before = httpx.get(served.url)
+        served.signal(signal.SIGTERM)
+        served.line("SIGTERM: draining")
+        after = httpx.get(served.url)
+        health = httpx.get(served.url, headers=HEALTH_CHECKER)
+        served.signal(signal.SIGTERM)
+        assert served.status() == 0
+    assert (before.status_code, before.headers.get("connection")) == (200, None)
+    assert (after.status_code, after.headers.get("connection")) == (200, "close")
+    assert health.status_code == 503

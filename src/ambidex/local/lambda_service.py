@@ -194,7 +194,8 @@ class LambdaService:
         self, environment: Environment, invocation: Invocation, failed: InitFailure
     ) -> None:
         self._waiting.pop(environment, None)
-        self.environments.discard(environment)
+        if not environment.is_running:  # else it goes when its process has ended
+            self.environments.discard(environment)
         invocation.settle(failure(failed.error_type, failed.message))
         invocation.finish()
 

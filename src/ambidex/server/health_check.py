@@ -1,8 +1,8 @@
 """Telling the load balancer's health check from a request.
 
-The path alone does not tell them apart: `/`, the default, is a route of most apps. Of a health
-check, "HTTP_USER_AGENT" is `ELB-HealthChecker/2.0`.
-Source: elasticloadbalancing/latest/application/target-group-health-checks.html
+The path alone does not tell them apart: `/`, the default, is a route of most apps. The load
+balancer names itself `ELB-HealthChecker/2.0`.
+Source: elasticloadbalancing/latest/application/lambda-functions.html, "Health checks"
 """
 
 from ambidex.asgi.types import Scope
