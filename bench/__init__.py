@@ -1,0 +1,1 @@
+"""The benchmarks: `make bench`, one question a module; see docs/performance.md."""

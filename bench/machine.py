@@ -1,0 +1,36 @@
+"""The machine that a run was on."""
+
+import os
+import platform
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Machine(NamedTuple):
+    """What a figure depends on besides the code."""
+
+    cpu: str
+    cores: int
+    kernel: str
+    python: str
+    load: float  # processes at work, averaged over the minute before the run
+
+
+def machine() -> Machine:
+    """This machine, now."""
+    return Machine(
+        _cpu(),
+        os.cpu_count() or 1,
+        f"{platform.system()} {platform.release()}",
+        f"{platform.python_implementation()} {platform.python_version()}",
+        round(os.getloadavg()[0], 2),
+    )
+
+
+def _cpu() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
