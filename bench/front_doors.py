@@ -5,7 +5,7 @@ access log. The default task, `ambidex serve`, writes one, which `up` then shows
 writes one, too, and since the front door is no longer all that differs, there is no bar.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import monotonic, sleep
@@ -29,6 +29,9 @@ _LOGGED = (
 )
 _SILENT = (*_LOGGED, "--no-access-log")
 
+_ALONE = "uvicorn alone"
+_ALONE_LOGGED = "uvicorn alone, access log"
+
 _ONE_ENVIRONMENT = f"""\
 [tool.ambidex]
 app = "main:app"
@@ -43,13 +46,18 @@ lambda.concurrency = 16
 
 
 class _Door(NamedTuple):
-    """One way to the app, with a number of connections."""
+    """A way to the app."""
 
-    name: str
     url: str
-    connections: int
+    bars: Mapping[int, float | None]  # by connections: the share of its rival's requests
     rival: str = ""  # its name; empty: it is one itself
-    at_least: float | None = None  # of its rival's requests
+
+
+class _Lane(NamedTuple):
+    """What a round measures."""
+
+    door: str  # its name
+    connections: int
 
 
 def measure(seconds: float) -> Result:
@@ -63,55 +71,45 @@ def measure(seconds: float) -> Result:
     """
     client = wrk.version()
     uvicorn = versions("uvicorn", "uvloop", "httptools", "fastapi")
-    image = versions("uvloop", "orjson", "fastapi")
+    ambidex = versions("uvloop", "orjson", "fastapi")
     with ExitStack() as stack:
         doors = _doors(stack)
-        rows = _rows(doors, seconds)
-    return Result(
-        QUESTION,
-        (
-            Contestant("uvicorn alone", uvicorn, shown(_SILENT)),
-            Contestant("uvicorn alone, access log", uvicorn, shown(_LOGGED), "to /dev/null"),
-            Contestant("Lambda, 1 connection; ECS, uvicorn", image, shown(COMMAND),
-                       "one environment; the task is the command of uvicorn alone"),
-            Contestant("Lambda, 16 connections; ECS, ambidex serve", image, shown(COMMAND),
-                       "up to 16 environments; the task is the default, with its access log"),
-            Contestant("client", client, shown(wrk.command("URL", 1, seconds))),
-        ),
-        rows,
-    )  # fmt: skip
+        answers = {name: checked(name, door.url) for name, door in doors.items()}
+        rounds = _rounds(doors, seconds)
+    up_shown = shown(COMMAND)
+    contestants = (
+        Contestant(_ALONE, uvicorn, shown(_SILENT)),
+        Contestant(_ALONE_LOGGED, uvicorn, shown(_LOGGED), "log to /dev/null"),
+        Contestant("ambidex, uvicorn as the task", ambidex, up_shown, "concurrency = 1"),
+        Contestant("ambidex, ambidex serve as the task", ambidex, up_shown, "concurrency = 16"),
+        Contestant("client", client, shown(wrk.command("URL", 1, seconds))),
+    )
+    return Result(QUESTION, contestants, tuple(_rows(doors, rounds, answers)))
 
 
-def _doors(stack: ExitStack) -> Sequence[_Door]:
+def _doors(stack: ExitStack) -> Mapping[str, _Door]:
     one = stack.enter_context(project(_ONE_ENVIRONMENT))
     many = stack.enter_context(project(_MANY_ENVIRONMENTS))
-    alone = stack.enter_context(_uvicorn("uvicorn alone", _SILENT, one))
-    logged = stack.enter_context(_uvicorn("uvicorn alone, access log", _LOGGED, one))
+    alone = stack.enter_context(_uvicorn(_ALONE, _SILENT, one))
+    logged = stack.enter_context(_uvicorn(_ALONE_LOGGED, _LOGGED, one))
     up_one = stack.enter_context(up(one))
     up_many = stack.enter_context(up(many))
-    of_alone = "uvicorn alone, {}"
-    of_logged = "uvicorn alone, access log, {}"
-    return (
-        _Door("uvicorn alone, 1", alone, 1),
-        _Door("Lambda, HTTP API, 1", up_one.lambda_url, 1, "uvicorn alone, 1", 0.25),
-        _Door("ECS, ALB, uvicorn, 1", up_one.ecs_url, 1, "uvicorn alone, 1", 0.35),
-        _Door("uvicorn alone, access log, 1", logged, 1),
-        _Door("ECS, ALB, ambidex serve, 1", up_many.ecs_url, 1, "uvicorn alone, access log, 1"),
-        _Door("uvicorn alone, 16", alone, 16),
-        _Door("Lambda, HTTP API, 16", up_many.lambda_url, 16, "uvicorn alone, 16"),
-        _Door("ECS, ALB, uvicorn, 16", up_one.ecs_url, 16, "uvicorn alone, 16", 0.8),
-        _Door("uvicorn alone, access log, 16", logged, 16),
-        _Door("ECS, ALB, ambidex serve, 16", up_many.ecs_url, 16, "uvicorn alone, access log, 16"),
-    )
+    return {
+        _ALONE: _Door(alone, {1: None, 16: None}),
+        "Lambda, 1 environment": _Door(up_one.lambda_url, {1: 0.25}, _ALONE),
+        "Lambda, 16 environments": _Door(up_many.lambda_url, {16: None}, _ALONE),
+        "ECS, uvicorn": _Door(up_one.ecs_url, {1: 0.35, 16: 0.8}, _ALONE),
+        _ALONE_LOGGED: _Door(logged, {1: None, 16: None}),
+        "ECS, ambidex serve": _Door(up_many.ecs_url, {1: None, 16: None}, _ALONE_LOGGED),
+    }
 
 
 @contextmanager
 def _uvicorn(name: str, command: Sequence[str], folder: Path) -> Iterator[str]:
     port = free_port()
-    filled = [part.format(host=HOST, port=port) for part in command]
     url = f"http://{HOST}:{port}"
-    with running(filled, folder) as program:
-        until = monotonic() + _READY_S
+    until = monotonic() + _READY_S
+    with running([part.format(host=HOST, port=port) for part in command], folder) as program:
         while True:
             try:
                 checked(name, url)
@@ -124,12 +122,45 @@ def _uvicorn(name: str, command: Sequence[str], folder: Path) -> Iterator[str]:
         yield url
 
 
-def _rows(doors: Sequence[_Door], seconds: float) -> tuple[Row, ...]:
-    for door in doors:  # dropped; a front door's environments start here
-        _round(door, seconds)
-    rounds: dict[str, list[wrk.Round]] = {door.name: [] for door in doors}
-    for number in range(ROUNDS):
+def _rounds(doors: Mapping[str, _Door], seconds: float) -> dict[_Lane, list[wrk.Round]]:
+    lanes = [
+        _Lane(name, connections)
+        for connections in sorted({each for door in doors.values() for each in door.bars})
+        for name, door in doors.items()
+        if connections in door.bars
+    ]
+    rounds: dict[_Lane, list[wrk.Round]] = {lane: [] for lane in lanes}
+    for number in range(ROUNDS + 1):
         # There and back again, so that nobody always comes after the same other.
-        for door in doors if number % 2 == 0 else reversed(doors):
-            rounds[door.name].append(_round(door, seconds))
-    return tuple(_row(door, rounds) for door in doors)
+        for lane in lanes if number % 2 == 0 else reversed(lanes):
+            url = doors[lane.door].url + PATH
+            rounds[lane].append(wrk.run(url, lane.connections, seconds))
+    return rounds
+
+
+def _rows(
+    doors: Mapping[str, _Door],
+    rounds: Mapping[_Lane, Sequence[wrk.Round]],
+    answers: Mapping[str, str],
+) -> Iterator[Row]:
+    # The first round is dropped, but for what failed: a request waits while environments start.
+    values = {
+        lane: tuple(each.requests_per_s for each in of_lane[1:]) for lane, of_lane in rounds.items()
+    }
+    for lane, of_lane in rounds.items():
+        door = doors[lane.door]
+        comparison = None
+        if door.rival:
+            pairs = zip(values[lane], values[_Lane(door.rival, lane.connections)], strict=True)
+            ratios = tuple(ours / theirs for ours, theirs in pairs)
+            share = door.bars[lane.connections]
+            bar = None if share is None else Bar(Relation.AT_LEAST, share)
+            comparison = Comparison(f"÷ {door.rival}", "×", ratios, bar)
+        yield Row(
+            f"{lane.door}, {lane.connections} connection{'s' if lane.connections > 1 else ''}",
+            "requests/s",
+            values[lane],
+            answers[lane.door],
+            sum(each.failed for each in of_lane),
+            comparison,
+        )

@@ -39,7 +39,7 @@ def command(url: str, connections: int, seconds: float) -> list[str]:
         connections: how many there are, each with one request under way at any time.
         seconds: the length of the round, rounded up to whole ones.
     """
-    # A cold start may take longer than wrk's own 2 s; an answer that never comes fails all the same.
+    # A cold start may take longer than wrk's own 2 s.
     return [
         *("wrk", "--threads", "1", "--connections", str(connections), "--timeout", "30s"),
         *("--duration", f"{-int(-seconds // 1)}s", "--script", str(_SCRIPT), url),

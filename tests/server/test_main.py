@@ -174,14 +174,14 @@ def test_the_argument_wins_over_the_environment() -> None:
             "main:app",
             RAISES_IN_STARTUP,
             {},
-            "RuntimeError: no database",
+            "the app's startup failed: RuntimeError: no database",
             id="raises in its startup",
         ),
         pytest.param(
             "main:app",
             SAYS_THAT_STARTUP_FAILED,
             {},
-            "no database at 10.0.0.7",
+            "the app's startup failed: no database at 10.0.0.7",
             id="says that its startup failed",
         ),
         pytest.param(
@@ -195,7 +195,7 @@ def test_the_argument_wins_over_the_environment() -> None:
             "main:app",
             GROUP_IN_STARTUP,
             {},
-            "the app's startup failed: its traceback is above",
+            "the app's startup failed: ExceptionGroup: unhandled errors in a TaskGroup",
             id="FastAPI, raises an exception group",
         ),
         pytest.param(

@@ -17,8 +17,15 @@ from ambidex.errors import AmbidexError
 logger = logging.getLogger("ambidex")
 
 
+# An app that has said that its startup failed has nothing more to do than to raise.
+_RAISE_S = 1.0
+
+
 class StartupError(AmbidexError):
-    """The app's startup failed, in the app's own words; the app's fault."""
+    """The app's startup failed, in the app's own words; the app's fault.
+
+    What the app raised, if it did, is the `__cause__`.
+    """
 
 
 class _State(Enum):
@@ -49,6 +56,7 @@ class Lifespan:
         self._app = app
         self._stage = _State.UNUSED
         self._message = ""
+        self._error: Exception | None = None
         self._startup: asyncio.Event = asyncio.Event()
         self._shutdown: asyncio.Event = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -67,7 +75,16 @@ class Lifespan:
         if self._task.done() and not self._task.cancelled():
             self._task.result()  # SystemExit and the like go on
         if self._stage is _State.FAILED:
-            raise StartupError(self._message or "the app's startup failed and gave no reason")
+            await asyncio.wait({self._task}, timeout=_RAISE_S)
+            self._task.cancel()
+            raise StartupError(self._reason()) from self._error
+
+    def _reason(self) -> str:
+        # Starlette's message is the whole traceback of what it then raises.
+        if self._error is not None and "Traceback" in (self._message or "Traceback"):
+            first_line = str(self._error).partition("\n")[0]
+            return f"the app's startup failed: {type(self._error).__name__}: {first_line}"
+        return f"the app's startup failed: {self._message or 'it gave no reason'}"
 
     async def shutdown(self) -> None:
         """Shut the app down, if it was started; a failure is logged, for nobody can act on it."""
@@ -95,9 +112,10 @@ class Lifespan:
             logger.debug("the app has no lifespan: %s", error)
         elif self._stage is _State.STARTING:
             self._stage = _State.FAILED
-            self._message = f"{type(error).__name__}: {error}"
-            logger.error("the app's startup raised", exc_info=error)
-        elif self._stage is not _State.FAILED:
+            self._error = error
+        elif self._stage is _State.FAILED:
+            self._error = error
+        else:
             logger.error("the app's lifespan raised", exc_info=error)
 
     async def _receive(self) -> Message:

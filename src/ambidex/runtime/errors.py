@@ -3,13 +3,8 @@
 Source: lambda/latest/dg/runtimes-api.html, "Initialization error" and "Invocation error"
 """
 
-from pathlib import Path
-from types import TracebackType
-
-import ambidex
+from ambidex.asgi.trace import of_the_app
 from ambidex.runtime.event_json import dumps
-
-_OURS = str(Path(ambidex.__file__).parent)
 
 
 def error_document(kind: str, message: str, error: BaseException | None = None) -> bytes:
@@ -29,19 +24,4 @@ def stack_trace(error: BaseException | None) -> list[str]:
         return []
     from traceback import extract_tb, format_list
 
-    return format_list(extract_tb(_without_ours(error.__traceback__)))
-
-
-def without_our_frames(error: BaseException) -> BaseException:
-    """The exception, its traceback cut at the first frame that is the app's."""
-    return error.with_traceback(_without_ours(error.__traceback__))
-
-
-def _without_ours(trace: TracebackType | None) -> TracebackType | None:
-    while trace is not None and _is_ours(trace.tb_frame.f_code.co_filename):
-        trace = trace.tb_next
-    return trace
-
-
-def _is_ours(file_name: str) -> bool:
-    return file_name.startswith((_OURS, "<frozen importlib")) or "/importlib/" in file_name
+    return format_list(extract_tb(of_the_app(error.__traceback__)))

@@ -6,19 +6,22 @@ Python runtime has them.
 
 import logging
 from contextvars import ContextVar
+from types import TracebackType
+
+from ambidex.asgi.trace import of_the_app
 
 request_id: ContextVar[str] = ContextVar("ambidex_request_id", default="-")
 
 
 class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        if record.exc_info and record.exc_info[1]:
-            from ambidex.runtime.errors import without_our_frames
-
-            without_our_frames(record.exc_info[1])
-            record.exc_info = (*record.exc_info[:2], record.exc_info[1].__traceback__)
         text = f"[{record.levelname}]\t{request_id.get()}\t{super().format(record)}"
         return text.replace("\n", "\r")
+
+    def formatException(  # type: ignore[override]  # the base's also takes (None, None, None)
+        self, ei: tuple[type[BaseException], BaseException, TracebackType | None]
+    ) -> str:
+        return super().formatException((*ei[:2], of_the_app(ei[2])))
 
 
 def configure() -> None:

@@ -5,7 +5,7 @@ import logging
 import signal
 import socket
 
-from ambidex.asgi.lifespan import Lifespan, StartupError
+from ambidex.asgi.lifespan import Lifespan
 from ambidex.asgi.types import App
 from ambidex.server.access_log import AccessLog
 from ambidex.server.config import uvicorn_config
@@ -39,7 +39,7 @@ def run(app: App, settings: EcsSettings) -> None:
 
 
 async def _live(server: DrainingServer, lifespan: Lifespan, listener: socket.socket) -> None:
-    await _start(lifespan)
+    await lifespan.startup()
     try:
         address = listen(listener, server.config.backlog)
         # uvicorn restores these at its end, so that a signal in the app's shutdown ends nothing.
@@ -49,22 +49,3 @@ async def _live(server: DrainingServer, lifespan: Lifespan, listener: socket.soc
         await server.serve(sockets=[listener])
     finally:
         await lifespan.shutdown()
-
-
-async def _start(lifespan: Lifespan) -> None:
-    try:
-        await lifespan.startup()
-    except StartupError as error:
-        if "Traceback (most recent call last)" not in error.message:
-            raise
-        # Starlette's message is the whole traceback.
-        logger.error("the app's startup raised\n%s", error.message.rstrip())  # noqa: TRY400
-        raise StartupError(f"the app's startup failed: {_raised(error.message)}") from None
-
-
-def _raised(trace: str) -> str:
-    """The first line of the exception in a traceback, which may have more lines than one."""
-    lines = trace.splitlines()
-    frames = [number for number, line in enumerate(lines) if line.startswith('  File "')]
-    after = lines[frames[-1] :] if frames else lines
-    return next((line for line in after if line[:1].strip()), "its traceback is above")

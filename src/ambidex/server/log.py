@@ -3,16 +3,11 @@
 No time is added: the log drivers of ECS add one. The app's own log stays as the app sets it.
 """
 
-import importlib
 import logging
 import sys
-from pathlib import Path
 from types import TracebackType
 
-import ambidex
-
-_OURS = str(Path(ambidex.__file__).parent)
-_IMPORTLIB = str(Path(importlib.__file__).parent)
+from ambidex.asgi.trace import of_the_app
 
 
 class _Formatter(logging.Formatter):
@@ -21,10 +16,7 @@ class _Formatter(logging.Formatter):
     def formatException(  # type: ignore[override]  # the base's also takes (None, None, None)
         self, ei: tuple[type[BaseException], BaseException, TracebackType | None]
     ) -> str:
-        kind, error, trace = ei
-        while trace is not None and _is_ours(trace.tb_frame.f_code.co_filename):
-            trace = trace.tb_next
-        return super().formatException((kind, error, trace))
+        return super().formatException((*ei[:2], of_the_app(ei[2])))
 
 
 def configure() -> None:
@@ -43,5 +35,6 @@ def configure() -> None:
         logger.propagate = False
 
 
-def _is_ours(file_name: str) -> bool:
-    return file_name.startswith((_OURS, _IMPORTLIB, "<frozen importlib"))
+def raised_by_the_app(error: BaseException) -> None:
+    """Log what an app raised before it served anything."""
+    logging.getLogger("ambidex").error("the app raised", exc_info=error)

@@ -9,12 +9,8 @@ import os
 import signal
 from collections.abc import Mapping
 from types import FrameType
-from typing import TYPE_CHECKING
 
 from ambidex.errors import AmbidexError
-
-if TYPE_CHECKING:
-    from ambidex.asgi.types import App
 
 
 class UvicornMissingError(AmbidexError):
@@ -39,11 +35,13 @@ def serve(app_name: str, environ: Mapping[str, str]) -> int:
         AppImportError: importing the app raised; the app's fault, and its traceback is logged.
         ListenError: the address or the port cannot be had; the user's fault.
         SettingError: a variable that starts with AMBIDEX_ is wrong; the user's fault.
-        StartupError: the app's lifespan failed to start; the app's fault.
+        StartupError: the app's lifespan failed to start; as AppImportError.
         UvicornMissingError: uvicorn is not installed; the user's fault.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
+    from ambidex.asgi.lifespan import StartupError
+    from ambidex.asgi.load import AppImportError, load
     from ambidex.server import log
     from ambidex.settings import from_environ
 
@@ -55,22 +53,15 @@ def serve(app_name: str, environ: Mapping[str, str]) -> int:
         if error.name != "uvicorn":
             raise
         raise UvicornMissingError from None
-    run(_app(app_name or settings.app), settings.ecs)
+    try:
+        run(load(app_name or settings.app), settings.ecs)
+    except (AppImportError, StartupError) as error:
+        if error.__cause__ is not None:
+            log.raised_by_the_app(error.__cause__)
+        raise
     return 0
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
     """End at once: nothing is served yet, and an app may hold on to an exception in its import."""
     os._exit(128 + number)
-
-
-def _app(name: str) -> "App":
-    import logging
-
-    from ambidex.asgi.load import AppImportError, load
-
-    try:
-        return load(name)
-    except AppImportError as error:
-        logging.getLogger("ambidex").error("the app's import raised", exc_info=error.__cause__)  # noqa: TRY400 – the cause is the app's
-        raise

@@ -1,0 +1,20 @@
+"""Tracebacks that begin where the app's own code does."""
+
+import importlib
+from pathlib import Path
+from types import TracebackType
+
+import ambidex
+
+_OURS = (
+    str(Path(ambidex.__file__).parent),
+    str(Path(importlib.__file__).parent),
+    "<frozen importlib",
+)
+
+
+def of_the_app(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback from the first frame that is neither ours nor the import system's."""
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OURS):
+        trace = trace.tb_next
+    return trace
