@@ -111,8 +111,10 @@ class EcsService:
 
     async def replace(self) -> None:
         """Put new tasks in the place of all there are: the code is new."""
-        for keeper in list(self._keepers):
+        keepers = list(self._keepers)
+        for keeper in keepers:
             keeper.cancel()
+        await asyncio.gather(*keepers, return_exceptions=True)
         outdated = list(self._tasks)
         for _ in range(self._count):
             self._spawn(self._keepers, self._keep_one())
@@ -137,13 +139,23 @@ class EcsService:
             part.replace("{host}", HOST).replace("{port}", str(port))
             for part in self._definition.command
         ]
-        running = await process.start(
-            command,
-            self._definition.folder,
-            self._definition.environ(HOST, port),
-            self._on_log,
-            self._reaper,
+        starting = asyncio.create_task(
+            process.start(
+                command,
+                self._definition.folder,
+                self._definition.environ(HOST, port),
+                self._on_log,
+                self._reaper,
+            )
         )
+        try:
+            running = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # A process that has been started has to be ended, whoever waits for it no longer.
+            running = await starting
+            running.signal(signal.SIGKILL)
+            await running.ended()
+            raise
         task = _Task(running, self._group.register(HOST, port))
         self._tasks.add(task)
         return task

@@ -1,0 +1,207 @@
+"""The ECS service: tasks are kept running behind the load balancer."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from ambidex.local.ecs_service import TaskError
+from ambidex.local.target_group import State
+from ambidex.local.up import Running
+from tests.project import both, project
+
+APP = """
+import asyncio, os
+healthy = True
+
+async def app(scope, receive, send):
+    global healthy
+    assert scope["type"] == "http"
+    path = scope["path"]
+    if path == "/sleep":
+        print("sleeping", flush=True)
+        await asyncio.sleep(600)
+    if path == "/sicken":
+        healthy = False
+    if path == "/headers":
+        import json
+        pairs = [[n.decode("latin-1"), v.decode("latin-1")] for n, v in scope["headers"]]
+        await answer(send, body=json.dumps([scope["scheme"], scope["client"], pairs]).encode())
+        return
+    is_check = dict(scope["headers"]).get(b"user-agent", b"").startswith(b"ELB-HealthChecker")
+    await answer(send, 200 if healthy or not is_check else 500, str(os.getpid()).encode())
+"""
+
+
+def run(
+    folder: Path,
+    test: Callable[[Running, list[str]], Awaitable[None]],
+    settings: str = "",
+    app: str = APP,
+) -> list[str]:
+    log: list[str] = []
+
+    async def main() -> None:
+        async with both(folder, project(folder, app, settings), log) as running:
+            await test(running, log)
+
+    asyncio.run(main())
+    return log
+
+
+async def get(url: str, path: str = "/") -> httpx.Response:
+    async with httpx.AsyncClient(timeout=60) as client:
+        return await client.get(url + path)
+
+
+async def served(running: Running, wanted: Callable[[httpx.Response], bool]) -> httpx.Response:
+    """Ask until an answer is as wanted: a new task has to become healthy first."""
+    while True:
+        response = await get(running.ecs_url)
+        if wanted(response):
+            return response
+        await asyncio.sleep(0.02)
+
+
+async def logged(log: list[str], text: str) -> str:
+    while True:
+        for line in log:
+            if text in line:
+                return line
+        await asyncio.sleep(0.01)
+
+
+TWO_TASKS = "[tool.ambidex.ecs]\ntasks = 2"
+
+
+def test_tasks_take_turns(tmp_path: Path) -> None:
+    async def test(running: Running, log: list[str]) -> None:
+        pids = [(await get(running.ecs_url)).text for _ in range(6)]
+        assert len(set(pids)) == 2
+        assert pids[0] != pids[1]
+        assert pids[:2] * 3 == pids
+
+    run(tmp_path, test, TWO_TASKS)
+
+
+def test_a_task_sees_the_client_and_what_the_load_balancer_adds(tmp_path: Path) -> None:
+    async def test(running: Running, log: list[str]) -> None:
+        async with httpx.AsyncClient() as client:
+            headers = {"X-Forwarded-For": "1.2.3.4"}
+            answer = await client.get(running.ecs_url + "/headers", headers=headers)
+        scheme, client_address, pairs = answer.json()
+        fields = dict(pairs)
+        assert scheme == "http"
+        # The client's own word is believed no further than the network it comes from.
+        assert client_address[0] == "1.2.3.4"
+        assert fields["x-forwarded-for"] == "1.2.3.4, 127.0.0.1"
+        assert fields["x-amzn-trace-id"].startswith("Root=1-")
+
+    run(tmp_path, test)
+
+
+def test_a_task_killed_in_mid_request_is_a_502_and_is_replaced(tmp_path: Path) -> None:
+    async def test(running: Running, log: list[str]) -> None:
+        waiting = asyncio.create_task(get(running.ecs_url, "/sleep"))
+        await logged(log, "sleeping")
+        (pid,) = running.ecs_service.pids
+        os.kill(pid, signal.SIGKILL)
+        killed = await waiting
+        assert killed.status_code == 502
+        assert "<h1>502 Bad Gateway</h1>" in killed.text
+        await logged(log, "a task ended by SIGKILL, another one takes its place")
+        response = await served(running, lambda answer: answer.status_code == 200)
+        assert response.text != str(pid)
+
+    run(tmp_path, test)
+
+
+def test_without_a_healthy_task_the_load_balancer_answers_503(tmp_path: Path) -> None:
+    async def test(running: Running, log: list[str]) -> None:
+        (pid,) = running.ecs_service.pids
+        os.kill(pid, signal.SIGKILL)
+        await logged(log, "ended by SIGKILL")
+        assert (await served(running, lambda answer: answer.status_code != 502)).status_code == 503
+
+    run(tmp_path, test)
+
+
+def test_a_task_that_fails_its_health_checks_is_replaced(tmp_path: Path) -> None:
+    async def test(running: Running, log: list[str]) -> None:
+        (pid,) = running.ecs_service.pids
+        await get(running.ecs_url, "/sicken")
+        await logged(log, "failed its health checks (Health checks failed with these codes: [500])")
+        is_another = lambda answer: answer.status_code == 200 and answer.text != str(pid)  # noqa: E731
+        await served(running, is_another)
+
+    run(tmp_path, test, "[tool.ambidex.ecs]\ndrain = 0\nstop-timeout = 2")
+
+
+def test_new_code_gets_new_tasks(tmp_path: Path) -> None:
+    async def test(running: Running, log: list[str]) -> None:
+        old = set(running.ecs_service.pids)
+        await running.ecs_service.replace()
+        is_new = lambda answer: answer.status_code == 200 and int(answer.text) not in old  # noqa: E731
+        await served(running, is_new)
+
+    run(tmp_path, test, TWO_TASKS)
+
+
+@pytest.mark.parametrize(
+    ("settings", "app", "message"),
+    [
+        pytest.param(
+            'command = ["python", "-c", "import time; time.sleep(0.2); raise SystemExit(4)"]',
+            APP, "a task ended with status 4 before it was healthy", id="ends",
+        ),
+        pytest.param(
+            'command = ["uvicorn", "main:nothing", "--host", "{host}", "--port", "{port}"]',
+            APP, "a task ended with status 3 before it was healthy", id="plain uvicorn, no app",
+        ),
+    ],
+)  # fmt: skip
+def test_a_task_that_ends_before_it_is_healthy_stops_the_start(
+    tmp_path: Path, settings: str, app: str, message: str
+) -> None:
+    async def test(running: Running, log: list[str]) -> None:
+        raise AssertionError("it has started")
+
+    with pytest.RaisesGroup(pytest.RaisesExc(TaskError, match=message)):
+        run(tmp_path, test, f"[tool.ambidex.ecs]\n{settings}", app)
+
+
+def test_all_targets_are_healthy_when_it_is_ready(tmp_path: Path) -> None:
+    async def test(running: Running, log: list[str]) -> None:
+        targets = running.ecs_service._group.targets
+        assert [target.state for target in targets] == [State.HEALTHY, State.HEALTHY]
+
+    run(tmp_path, test, TWO_TASKS)
+
+
+def test_websockets_reach_a_task(tmp_path: Path) -> None:
+    from websockets.asyncio.client import connect
+
+    app = """
+    async def app(scope, receive, send):
+        assert scope["type"] in ("http", "websocket")
+        if scope["type"] == "http":
+            await answer(send)
+            return
+        await receive()
+        await send({"type": "websocket.accept"})
+        text = (await receive())["text"]
+        await send({"type": "websocket.send", "text": text.upper()})
+        await send({"type": "websocket.close"})
+    """
+
+    async def test(running: Running, log: list[str]) -> None:
+        url = running.ecs_url.replace("http:", "ws:")
+        async with connect(url, proxy=None) as socket:
+            await socket.send("hello")
+            assert await socket.recv() == "HELLO"
+
+    run(tmp_path, test, app=app)

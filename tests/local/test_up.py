@@ -1,0 +1,299 @@
+"""`ambidex up` as a user runs it: a command, its output, and what is left of it."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import httpx
+import pytest
+
+from tests.project import PLAIN, ROOT, project
+
+FREE_PORTS = ["--lambda-port", "0", "--ecs-port", "0", "--invoke-port", "0"]
+EXAMPLES = ["math_service", "math_service_mangum"]
+OK = """
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    await answer(send, body=b"one")
+"""
+
+
+class Up:
+    """A running `ambidex up`."""
+
+    def __init__(self, process: "subprocess.Popen[str]", urls: dict[str, Any]) -> None:
+        self.process = process
+        self.lambda_url: str = urls["targets"]["lambda"]["url"]
+        self.ecs_url: str = urls["targets"]["ecs"]["url"]
+        self.invoke_url: str = urls["invoke"]["url"]
+
+    def logged(self, text: str) -> str:
+        """Read the log up to a line that holds a text."""
+        assert self.process.stderr is not None
+        return until(self.process.stderr, lambda line: text in line)
+
+
+def until(stream: IO[str], wanted: Callable[[str], bool]) -> str:
+    for line in stream:
+        if wanted(line):
+            return line
+    raise AssertionError("the output has ended")
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "ambidex", *arguments]
+
+
+@contextmanager
+def up(folder: Path, *arguments: str, ports: list[str] = FREE_PORTS) -> Iterator[Up]:
+    process = subprocess.Popen(
+        command("up", "--json", *ports, *arguments),
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        line = process.stdout.readline()
+        assert line, process.stderr.read()
+        yield Up(process, json.loads(line))
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        process.stderr.read()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
+
+
+def descendants(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    found = [int(child) for child in children]
+    return found + [pid for child in found for pid in descendants(child)]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_posts_system_answers_on_both_platforms(example: str) -> None:
+    with up(ROOT / "examples" / example) as running:
+        for url in (running.lambda_url, running.ecs_url):
+            fifteen = httpx.get(f"{url}/math/add?i=5&i=10")
+            ten = httpx.get(f"{url}/math/add?i=4&i=6")
+            assert (fifteen.status_code, fifteen.text, ten.text) == (200, "15", "10")
+            assert fifteen.headers["content-type"] == "text/plain; charset=utf-8"
+            assert fifteen.headers["content-length"] == "2"
+            assert ("apigw-requestid" in fifteen.headers) == (url == running.lambda_url)
+            assert httpx.get(f"{url}/math/add").text == "0"
+            assert httpx.get(f"{url}/math/add?i=abc").status_code == 422
+            assert httpx.get(url).json() == {"status": "OK"}
+            huge = 2**200
+            assert httpx.get(f"{url}/math/add?i={huge}&i=-1").text == str(huge - 1)
+
+
+def test_docs_and_redirects_work_behind_a_stage(tmp_path: Path) -> None:
+    source = (ROOT / "examples/math_service/main.py").read_text()
+    app = '\n@app.get("/items/")\nasync def items() -> str:\n    return "items"\n'
+    (tmp_path / "main.py").write_text(source + app)
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.ambidex]\napp = "main:app"\n[tool.ambidex.lambda]\nstage = "prod"\n'
+    )
+    with up(tmp_path) as running:
+        assert running.lambda_url.endswith("/prod")
+        docs = httpx.get(f"{running.lambda_url}/docs")
+        assert "/prod/openapi.json" in docs.text
+        schema = httpx.get(f"{running.lambda_url}/openapi.json").json()
+        assert schema["servers"] == [{"url": "/prod"}]
+        redirected = httpx.get(f"{running.lambda_url}/items", follow_redirects=True)
+        assert (redirected.status_code, redirected.json()) == (200, "items")
+
+
+def test_an_alb_can_be_lambdas_front_door(tmp_path: Path) -> None:
+    project(tmp_path, OK, '[tool.ambidex.lambda]\nfront-door = "alb"')
+    with up(tmp_path) as running:
+        answer = httpx.get(running.lambda_url)
+        assert (answer.text, "apigw-requestid" in answer.headers) == ("one", False)
+
+
+def test_json_is_one_line_on_stdout_and_all_else_on_stderr(tmp_path: Path) -> None:
+    project(tmp_path, OK)
+    with up(tmp_path) as running:
+        for url in (running.lambda_url, running.ecs_url, running.invoke_url):
+            assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
+        httpx.get(running.lambda_url)
+        running.logged("REPORT RequestId")
+        httpx.get(running.ecs_url)
+        running.logged("ecs    | ")
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.stdout is not None
+        assert running.process.stdout.read() == ""
+
+
+def test_without_json_it_prints_a_curl_line_for_each_target(tmp_path: Path) -> None:
+    project(tmp_path, OK)
+    process = subprocess.Popen(
+        command("up", *FREE_PORTS), cwd=tmp_path, stdout=subprocess.PIPE, text=True,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(3)]
+    try:
+        for name, line in zip(("Lambda", "ECS"), lines, strict=False):
+            match = re.fullmatch(rf"{name} +curl (http://\S+)\n", line)
+            assert match, line
+            assert httpx.get(match[1]).text == "one"
+        assert "\x1b" not in "".join(lines)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.stdout.close()
+        process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_everything(tmp_path: Path, number: signal.Signals) -> None:
+    project(tmp_path, OK)
+    with up(tmp_path) as running:
+        httpx.get(running.lambda_url)
+        pids = descendants(running.process.pid)
+        assert len(pids) >= 3
+        running.process.send_signal(number)
+        assert running.process.stderr is not None
+        running.process.stderr.read()
+        assert running.process.wait() == 0
+        assert not [pid for pid in pids if is_alive(pid)]
+
+
+def test_not_even_its_own_death_leaves_a_process_behind(tmp_path: Path) -> None:
+    project(tmp_path, OK)
+    with up(tmp_path) as running:
+        pids = descendants(running.process.pid)
+        running.process.kill()
+        while any(is_alive(pid) for pid in pids):
+            os.sched_yield()
+
+
+def test_ports_are_stable_by_default_and_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    project(tmp_path, OK)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ports = ["--lambda-port", "0", "--ecs-port", port, "--invoke-port", "0"]
+        failed = subprocess.run(
+            command("up", *ports), cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+    assert failed.returncode == 3
+    assert failed.stderr.splitlines()[-2:] == [
+        f"error: port {port} is taken",
+        "hint: choose another with --ecs-port, or 0 for any that is free",
+    ]
+    shown = subprocess.run(command("up", "--help"), capture_output=True, text=True, check=True)
+    assert [f"[default: {port}]" in shown.stdout for port in (8001, 8002, 8003)] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "app", "sentence"),
+    [
+        pytest.param(["no/such/folder"], "", OK, "there is no folder", id="no folder"),
+        pytest.param([], 'ap = "main:app"', OK, "there is no setting 'ap'", id="unknown key"),
+        pytest.param([], "[tool.ambidex.lambda]\nmemory = 1", OK, "memory = 1 must be", id="range"),
+        pytest.param([], 'env-file = "none"', OK, "there is no such file", id="no env-file"),
+        pytest.param([], 'environment = { AWS_LAMBDA_RUNTIME_API = "x" }', OK,
+                     "is kept for the platform", id="a variable of Lambda's own"),
+        pytest.param(["main:ap"], "", OK, "there is no 'ap' in module 'main'", id="no attribute"),
+        pytest.param(["mian:app"], "", OK, "there is no module 'mian'", id="no module"),
+        pytest.param([], "", "app = 7", "is not an ASGI app", id="no ASGI app"),
+        pytest.param([], "", "1 / 0", "ZeroDivisionError: division by zero", id="failing import"),
+        pytest.param([], "", """
+            async def app(scope, receive, send):
+                await receive()
+                raise RuntimeError("the database is away")
+            """, "the app's startup failed: RuntimeError: the database is away",
+            id="failing startup"),
+        pytest.param([], '[tool.ambidex.lambda]\ncommand = ["no-such-program"]', OK,
+                     "there is no program 'no-such-program'", id="no program"),
+    ],
+)  # fmt: skip
+def test_what_keeps_it_from_starting_is_one_sentence(
+    tmp_path: Path, arguments: list[str], settings: str, app: str, sentence: str
+) -> None:
+    project_files(tmp_path, app, settings)
+    failed = subprocess.run(
+        command("up", *FREE_PORTS, *arguments), cwd=tmp_path, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert failed.returncode == 3
+    assert failed.stdout == ""
+    errors = [line for line in failed.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert sentence in failed.stderr
+    assert "src/ambidex/local" not in failed.stderr
+
+
+def project_files(folder: Path, app: str, settings: str) -> None:
+    from textwrap import dedent
+
+    (folder / "main.py").write_text(dedent(PLAIN) + dedent(app))
+    (folder / "pyproject.toml").write_text(f'[tool.ambidex]\napp = "main:app"\n{settings}')
+
+
+def test_an_app_that_nobody_names_is_asked_for(tmp_path: Path) -> None:
+    failed = subprocess.run(
+        command("up", *FREE_PORTS), cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert failed.returncode == 3
+    assert "error: no app is named in" in failed.stderr
+    assert "ambidex up main:app" in failed.stderr
+
+
+def test_an_app_can_be_named_on_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(PLAIN + OK)
+    with up(tmp_path, "main:app") as running:
+        assert httpx.get(running.lambda_url).text == "one"
+        assert httpx.get(running.ecs_url).text == "one"
+
+
+def test_a_change_of_the_source_restarts_both(tmp_path: Path) -> None:
+    project(tmp_path, OK)
+    with up(tmp_path, "--reload") as running:
+        assert httpx.get(running.lambda_url).text == "one"
+        # Of another length, for Python's own cache tells sources apart by second and size.
+        project(tmp_path, OK.replace("one", "number two"))
+        running.logged("main.py changed: restarting")
+        for url in (running.lambda_url, running.ecs_url):
+            while httpx.get(url).text != "number two":
+                os.sched_yield()
+
+
+def test_nothing_times_out_while_somebody_debugs(tmp_path: Path) -> None:
+    app = """
+    import asyncio
+    async def app(scope, receive, send):
+        assert scope["type"] == "http"
+        if scope["path"] == "/slow":
+            await asyncio.sleep(1.5)
+        await answer(send, body=b"one")
+    """
+    project(tmp_path, app, "[tool.ambidex.lambda]\ntimeout = 1")
+    with up(tmp_path, "--debug") as running:
+        assert httpx.get(f"{running.lambda_url}/slow").status_code == 200
+
+
+def test_unknown_options_and_commands_are_usage_errors() -> None:
+    for arguments in (["up", "--nonsense"], ["nonsense"]):
+        failed = subprocess.run(command(*arguments), capture_output=True, text=True, check=False)
+        assert failed.returncode == 2
+        assert "No such" in failed.stderr
