@@ -18,7 +18,6 @@ import pytest
 from tests.project import PLAIN, ROOT, project
 
 FREE_PORTS = ["--lambda-port", "0", "--ecs-port", "0", "--invoke-port", "0"]
-EXAMPLES = ["math_service", "math_service_mangum"]
 OK = """
 async def app(scope, receive, send):
     assert scope["type"] == "http"
@@ -89,9 +88,26 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("example", EXAMPLES)
-def test_the_posts_system_answers_on_both_platforms(example: str) -> None:
-    with up(ROOT / "examples" / example) as running:
+CLASSIC = (ROOT / "examples/math_service_mangum/pyproject.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("example", "settings"),
+    [
+        pytest.param("math_service", "", id="native"),
+        pytest.param("math_service", CLASSIC, id="Handler under awslambdaric, plain uvicorn"),
+        pytest.param("math_service_mangum", "", id="Mangum under awslambdaric, plain uvicorn"),
+    ],
+)
+def test_the_posts_system_answers_on_both_platforms(
+    tmp_path: Path, example: str, settings: str
+) -> None:
+    folder = ROOT / "examples" / example
+    if settings:
+        (tmp_path / "main.py").write_text((folder / "main.py").read_text())
+        (tmp_path / "pyproject.toml").write_text(settings)
+        folder = tmp_path
+    with up(folder) as running:
         for url in (running.lambda_url, running.ecs_url):
             fifteen = httpx.get(f"{url}/math/add?i=5&i=10")
             ten = httpx.get(f"{url}/math/add?i=4&i=6")
