@@ -43,6 +43,8 @@ _MANY_ENVIRONMENTS = """\
 app = "main:app"
 lambda.concurrency = 16
 """
+_REMARK_ONE = "`lambda.concurrency = 1`, `ecs.command` is that of uvicorn alone; logs to /dev/null"
+_REMARK_MANY = "`lambda.concurrency = 16`, the default task; logs to /dev/null"
 
 
 class _Door(NamedTuple):
@@ -76,13 +78,15 @@ def measure(seconds: float) -> Result:
         doors = _doors(stack)
         answers = {name: checked(name, door.url) for name, door in doors.items()}
         rounds = _rounds(doors, seconds)
-    up_shown = shown(COMMAND)
+    silent, logged = (shown(_filled(command, "PORT")) for command in (_SILENT, _LOGGED))
     contestants = (
-        Contestant(_ALONE, uvicorn, shown(_SILENT)),
-        Contestant(_ALONE_LOGGED, uvicorn, shown(_LOGGED), "log to /dev/null"),
-        Contestant("ambidex, uvicorn as the task", ambidex, up_shown, "concurrency = 1"),
-        Contestant("ambidex, ambidex serve as the task", ambidex, up_shown, "concurrency = 16"),
-        Contestant("client", client, shown(wrk.command("URL", 1, seconds))),
+        Contestant(_ALONE, uvicorn, silent),
+        Contestant(_ALONE_LOGGED, uvicorn, logged, "stdout is /dev/null"),
+        Contestant("Lambda, 1 environment; ECS, uvicorn", ambidex, shown(COMMAND), _REMARK_ONE),
+        Contestant(
+            "Lambda, 16 environments; ECS, ambidex serve", ambidex, shown(COMMAND), _REMARK_MANY
+        ),
+        Contestant("the client", client, shown(wrk.command("URL", 1, seconds))),
     )
     return Result(QUESTION, contestants, tuple(_rows(doors, rounds, answers)))
 
@@ -109,7 +113,7 @@ def _uvicorn(name: str, command: Sequence[str], folder: Path) -> Iterator[str]:
     port = free_port()
     url = f"http://{HOST}:{port}"
     until = monotonic() + _READY_S
-    with running([part.format(host=HOST, port=port) for part in command], folder) as program:
+    with running(_filled(command, str(port)), folder) as program:
         while True:
             try:
                 checked(name, url)
@@ -120,6 +124,10 @@ def _uvicorn(name: str, command: Sequence[str], folder: Path) -> Iterator[str]:
             else:
                 break
         yield url
+
+
+def _filled(command: Sequence[str], port: str) -> Sequence[str]:
+    return [part.format(host=HOST, port=port) for part in command]
 
 
 def _rounds(doors: Mapping[str, _Door], seconds: float) -> dict[_Lane, list[wrk.Round]]:

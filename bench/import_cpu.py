@@ -66,7 +66,12 @@ def measure(_seconds: float) -> Result:
         }
         cpu_ms = _cpu_ms(commands, folder)
     contestants = tuple(
-        Contestant(name, pinned, shown(command), " ".join(("main", *imports[name])))
+        Contestant(
+            name,
+            pinned,
+            shown(command),
+            f"a file of imports: {', '.join(f'`{module}`' for module in ('main', *imports[name]))}",
+        )
         for name, command in commands.items()
     )
     return Result(QUESTION, contestants, tuple(_row(name, cpu_ms) for name in commands))

@@ -2,11 +2,12 @@
 
 import os
 import platform
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 
-class Machine(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Machine:
     """What a figure depends on besides the code."""
 
     cpu: str

@@ -27,6 +27,7 @@ def measure(_seconds: float) -> Result:
     Raises:
         BenchError: `ambidex up` does not start, or answers wrongly.
     """
+    pinned, fastapi = versions("uvicorn", "uvloop", "fastapi"), versions("fastapi")
     ready: list[float] = []
     imported: list[float] = []
     bare: list[float] = []
@@ -47,8 +48,8 @@ def measure(_seconds: float) -> Result:
     return Result(
         QUESTION,
         (
-            Contestant("ambidex up", versions("uvicorn", "uvloop", "fastapi"), shown(COMMAND)),
-            Contestant("the app's import", "", f"{shown(_IMPORT)}` less `{shown(_BARE)}"),
+            Contestant("ambidex up", pinned, shown(COMMAND)),
+            Contestant("the app's import", fastapi, shown(_IMPORT), f"less `{shown(_BARE)}`"),
         ),
         (
             Row("the app's import", "s", own),

@@ -68,7 +68,7 @@ class Contestant:
     name: str
     versions: str
     command: str
-    settings: str = ""
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,9 +31,8 @@ def _machine(machine: Machine) -> str:
 
 def _contestants(result: Result) -> Iterator[str]:
     for contestant in result.contestants:
-        settings = f" with `{contestant.settings}`" if contestant.settings else ""
-        versions = f" ({contestant.versions})" if contestant.versions else ""
-        yield f"- **{contestant.name}**{versions}: `{contestant.command}`{settings}"
+        remark = f"; {contestant.remark}" if contestant.remark else ""
+        yield f"- **{contestant.name}** ({contestant.versions}): `{contestant.command}`{remark}"
 
 
 def _table(result: Result) -> Iterator[str]:
