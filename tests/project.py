@@ -8,9 +8,10 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from ambidex.local import http1_server, load_balancer, up
+from ambidex.local import load_balancer, up
 from ambidex.local.front_door_alb import AlbToLambda
 from ambidex.local.front_door_http_api import HttpApi
+from ambidex.local.http1 import server as http1_server
 from ambidex.local.invoke_api import InvokeApi
 from ambidex.local.lambda_service import LambdaService, Limits
 from ambidex.local.reaper import Reaper

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from ambidex.http import Headers
-from ambidex.local.http1 import Limits
-from ambidex.local.http1_exchange import ServerExchange
-from ambidex.local.http1_server import Handler, Server, listen
+from ambidex.local.http1.exchange import ServerExchange
+from ambidex.local.http1.messages import Limits
+from ambidex.local.http1.server import Handler, Server, listen
 
 LIMITS = Limits(200, 300, 1000, line_status=414, head_status=431)
 

@@ -1,6 +1,6 @@
 import pytest
 
-from ambidex.local.http1 import (
+from ambidex.local.http1.messages import (
     ProtocolError,
     chunk,
     has_token,

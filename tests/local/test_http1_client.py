@@ -5,7 +5,9 @@ import pytest
 import uvloop
 
 from ambidex.http import Headers
-from ambidex.local.http1 import (
+from ambidex.local.http1.client import MOVES, RESPONSE_HEAD_BYTES, ClientConnection, Phase, Step
+from ambidex.local.http1.exchange import ServerExchange
+from ambidex.local.http1.messages import (
     BodyTooLarge,
     ConnectFailed,
     ConnectTimedOut,
@@ -14,9 +16,7 @@ from ambidex.local.http1 import (
     ProtocolError,
     ResponseHead,
 )
-from ambidex.local.http1_client import MOVES, RESPONSE_HEAD_BYTES, ClientConnection, Phase, Step
-from ambidex.local.http1_exchange import ServerExchange
-from ambidex.local.http1_pool import Pool, connect
+from ambidex.local.http1.pool import Pool, connect
 from tests.local.http1_peers import (
     Cut,
     RawTarget,

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ambidex.http import Headers
-from ambidex.local.http1 import Limits
-from ambidex.local.http1_requests import Received, Refused, RequestParser
+from ambidex.local.http1.messages import Limits
+from ambidex.local.http1.requests import Received, Refused, RequestParser
 from tests.local.http1_peers import LIMITS, bytewise
 
 

@@ -9,9 +9,9 @@ import pytest
 import uvloop
 
 from ambidex.http import Headers
-from ambidex.local.http1 import BodyTooLarge, Disconnected, ProtocolError
-from ambidex.local.http1_exchange import DRAIN_BYTES, ServerExchange
-from ambidex.local.http1_server import Handler, listen
+from ambidex.local.http1.exchange import DRAIN_BYTES, ServerExchange
+from ambidex.local.http1.messages import BodyTooLarge, Disconnected, ProtocolError
+from ambidex.local.http1.server import Handler, listen
 from tests.local.http1_peers import (
     LIMITS,
     Cut,

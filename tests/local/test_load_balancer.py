@@ -13,8 +13,8 @@ import pytest
 import websockets
 
 from ambidex.local import load_balancer
-from ambidex.local.http1_exchange import ServerExchange
-from ambidex.local.http1_server import Handler, Server
+from ambidex.local.http1.exchange import ServerExchange
+from ambidex.local.http1.server import Handler, Server
 from ambidex.local.load_balancer import Forwarding, listen, refuse
 from ambidex.local.target_group import HealthCheck, State, TargetGroup
 from tests.local.http1_peers import (

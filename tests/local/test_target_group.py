@@ -4,8 +4,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from ambidex.local import http1
-from ambidex.local.http1_exchange import ServerExchange
+from ambidex.local.http1 import messages as http1
+from ambidex.local.http1.exchange import ServerExchange
 from ambidex.local.target_group import MOVES, HealthCheck, Signal, State, Target, TargetGroup
 from tests.local.http1_peers import RawTarget, Reader, Writer, raw_server, serving
 

@@ -9,9 +9,9 @@ import pytest
 
 from ambidex.asgi.types import App, Receive, Scope, Send
 from ambidex.events.detect import LAMBDA_RESULT_BYTES
-from ambidex.local import http1_server
 from ambidex.local.environment import _LIMITS, _refuse
-from ambidex.local.http1_exchange import ServerExchange
+from ambidex.local.http1 import server as http1_server
+from ambidex.local.http1.exchange import ServerExchange
 from ambidex.runtime import loop
 from ambidex.runtime.connection import Connection
 from ambidex.runtime.messages import PeerError

@@ -16,9 +16,10 @@ from time import perf_counter, time
 from typing import NamedTuple
 
 from ambidex.http import Headers, header
-from ambidex.local import http1_server, process, runtime_api
-from ambidex.local.http1 import BodyTooLarge, Limits
-from ambidex.local.http1_exchange import ServerExchange
+from ambidex.local import process, runtime_api
+from ambidex.local.http1 import server as http1_server
+from ambidex.local.http1.exchange import ServerExchange
+from ambidex.local.http1.messages import BodyTooLarge, Limits
 from ambidex.local.invocation import Invocation, Outcome, failure
 from ambidex.local.process import Process
 from ambidex.local.reaper import Reaper

@@ -1,5 +1,6 @@
 """What the front doors of Lambda have in common: a request on its way in, a response out."""
 
+import logging
 import secrets
 from collections.abc import Callable
 from time import time
@@ -8,8 +9,10 @@ from typing import NamedTuple
 from ambidex.errors import AmbidexError
 from ambidex.http import Headers, Request, Response, header
 from ambidex.local.forwarded import HOP_BY_HOP, Hop, to_target
-from ambidex.local.http1 import ProtocolError
-from ambidex.local.http1_exchange import ServerExchange
+from ambidex.local.http1.exchange import ServerExchange
+from ambidex.local.http1.messages import ProtocolError
+
+logger = logging.getLogger("ambidex.local")
 
 
 class TargetError(AmbidexError):
@@ -17,11 +20,18 @@ class TargetError(AmbidexError):
 
 
 class Page(NamedTuple):
-    """A front door's own answer, which no function has seen."""
+    """A front door's own answer, in place of the function's."""
 
     status: int
     headers: Headers
     body: bytes
+    reason: str  # for the log
+
+
+# What went wrong and is not the request's own fault, as the doors' logs say it.
+THROTTLED = "the function is throttled: %s"
+FAILED = "the function failed: %s"
+MALFORMED = "the function's result is malformed: %s"
 
 
 def request(exchange: ServerExchange, body: bytes, port: int) -> Request:
@@ -53,7 +63,7 @@ def request(exchange: ServerExchange, body: bytes, port: int) -> Request:
 
 
 def respond(
-    exchange: ServerExchange, response: Response, added: Headers, otherwise: Callable[[], Page]
+    exchange: ServerExchange, response: Response, added: Headers, otherwise: Callable[[str], Page]
 ) -> None:
     """Send a function's response; what concerns a connection is the front door's own.
 
@@ -62,7 +72,7 @@ def respond(
         response: the function's.
         added: the front door's own headers.
         otherwise: the front door's own answer to a response that cannot be sent, such as one with
-            a line end in a header.
+            a line end in a header, by the reason.
     """
     is_head = exchange.head.method == "HEAD"
     kept = tuple(
@@ -72,12 +82,14 @@ def respond(
     )
     try:
         exchange.respond(response.status, kept + added, response.body)
-    except ProtocolError:
-        answer(exchange, otherwise())
+    except ProtocolError as error:
+        answer(exchange, otherwise(MALFORMED % error))
 
 
 def answer(exchange: ServerExchange, page: Page) -> None:
-    """Send the front door's own answer."""
+    """Send the front door's own answer; the log says why."""
+    target = exchange.head.target.decode("latin-1")
+    logger.info("%d %s %s: %s", page.status, exchange.head.method, target, page.reason)
     exchange.respond(page.status, page.headers, page.body)
 
 

@@ -11,8 +11,8 @@ from ambidex.events.fields import EventError
 from ambidex.http import Request, header
 from ambidex.local import front_door
 from ambidex.local.front_door import Page, TargetError
-from ambidex.local.http1 import BodyTooLarge
-from ambidex.local.http1_exchange import ServerExchange
+from ambidex.local.http1.exchange import ServerExchange
+from ambidex.local.http1.messages import BodyTooLarge
 from ambidex.local.invocation import Outcome, ThrottledError
 from ambidex.local.lambda_service import LambdaService
 from ambidex.local.load_balancer import refuse
@@ -41,37 +41,47 @@ class AlbToLambda:
 
     async def __call__(self, exchange: ServerExchange) -> None:
         """Answer one request."""
+
+        def own(status: int, reason: str) -> None:
+            front_door.answer(exchange, page(status, reason))
+
         if header(exchange.head.headers, b"upgrade") is not None:
-            front_door.answer(exchange, page(400))
+            own(400, "a load balancer upgrades no connection to a function")
             return
         try:
             request = front_door.request(exchange, await exchange.read_body(BODY_BYTES), self.port)
-        except BodyTooLarge:
-            front_door.answer(exchange, page(413))
+        except BodyTooLarge as error:
+            own(413, str(error))
             return
-        except TargetError:
-            front_door.answer(exchange, page(400))
+        except TargetError as error:
+            own(400, error.message)
             return
         outcome = await self._invoke(request)
-        if outcome is None or outcome.is_error or len(outcome.payload) > RESULT_BYTES:
-            front_door.answer(exchange, page(502))
+        if isinstance(outcome, Page):
+            front_door.answer(exchange, outcome)
             return
         try:
             response = alb.to_response(loads(outcome.payload), self._group)
-        except (JSONDecodeError, UnicodeDecodeError, EventError):
-            front_door.answer(exchange, page(502))
+        except (JSONDecodeError, UnicodeDecodeError, EventError) as error:
+            own(502, front_door.MALFORMED % error)
             return
-        front_door.respond(exchange, response, (), lambda: page(502))
+        front_door.respond(exchange, response, (), lambda reason: page(502, reason))
 
-    async def _invoke(self, request: Request) -> Outcome | None:
+    async def _invoke(self, request: Request) -> Outcome | Page:
         event = dumps(alb.to_event(request, self._group), separators=(",", ":")).encode()
         invocation = self._service.invoke(event, trace_id=front_door.trace_id(request.headers))
         try:
-            return await invocation.outcome
-        except ThrottledError:
-            return None
+            outcome = await invocation.outcome
+        except ThrottledError as error:
+            return page(502, front_door.THROTTLED % error)
+        if outcome.is_error:
+            return page(502, front_door.FAILED % outcome.error_type)
+        if len(outcome.payload) > RESULT_BYTES:
+            reason = f"the result is {len(outcome.payload)} bytes, and an ALB takes {RESULT_BYTES}"
+            return page(502, reason)
+        return outcome
 
 
-def page(status: int) -> Page:
+def page(status: int, reason: str) -> Page:
     """The load balancer's own answer."""
-    return Page(status, *refuse(status))
+    return Page(status, *refuse(status), reason)

@@ -15,8 +15,8 @@ from ambidex.events.fields import EventError, starts_with_segments
 from ambidex.http import Headers, Request
 from ambidex.local import front_door
 from ambidex.local.front_door import Page, TargetError
-from ambidex.local.http1 import BodyTooLarge, Limits
-from ambidex.local.http1_exchange import ServerExchange
+from ambidex.local.http1.exchange import ServerExchange
+from ambidex.local.http1.messages import BodyTooLarge, Limits
 from ambidex.local.invocation import Outcome, ThrottledError
 from ambidex.local.lambda_service import LambdaService
 from ambidex.local.variables import ACCOUNT_ID
@@ -60,16 +60,20 @@ class HttpApi:
     async def __call__(self, exchange: ServerExchange) -> None:
         """Answer one request."""
         request_id = b64encode(secrets.token_bytes(11)).decode()
+
+        def own(status: int, reason: str) -> None:
+            front_door.answer(exchange, page(status, request_id, reason))
+
         try:
             request = front_door.request(exchange, await exchange.read_body(BODY_BYTES), self.port)
-        except BodyTooLarge:
-            front_door.answer(exchange, page(413, request_id))
+        except BodyTooLarge as error:
+            own(413, str(error))
             return
-        except TargetError:
-            front_door.answer(exchange, page(400, request_id))
+        except TargetError as error:
+            own(400, error.message)
             return
         if not starts_with_segments(request.path, self._stage_path):
-            front_door.answer(exchange, page(404, request_id))
+            own(404, f"the path is not below the stage {self._stage}")
             return
         outcome = await self._invoke(request, request_id)
         if isinstance(outcome, Page):
@@ -77,11 +81,11 @@ class HttpApi:
             return
         try:
             response = http_api.to_response(loads(outcome.payload))
-        except (JSONDecodeError, UnicodeDecodeError, EventError):
-            front_door.answer(exchange, page(500, request_id))
+        except (JSONDecodeError, UnicodeDecodeError, EventError) as error:
+            own(500, front_door.MALFORMED % error)
             return
         added = ((b"Apigw-Requestid", request_id.encode()),)
-        front_door.respond(exchange, response, added, lambda: page(500, request_id))
+        front_door.respond(exchange, response, added, lambda reason: page(500, request_id, reason))
 
     async def _invoke(self, request: Request, request_id: str) -> Outcome | Page:
         door = http_api.FrontDoor(
@@ -94,31 +98,33 @@ class HttpApi:
         )
         event = dumps(http_api.to_event(request, door), separators=(",", ":")).encode()
         if len(event) > EVENT_BYTES:
-            return page(413, request_id)
+            reason = f"the event is {len(event)} bytes, and Lambda takes {EVENT_BYTES}"
+            return page(413, request_id, reason)
         invocation = self._service.invoke(event, trace_id=front_door.trace_id(request.headers))
         # The function goes on after the front door has given up, as it does on AWS.
         done, _ = await asyncio.wait({invocation.outcome}, timeout=self._timeout_s)
         if not done:
-            return page(503, request_id)
+            return page(503, request_id, f"no result after {self._timeout_s:g} seconds")
         try:
             outcome = invocation.outcome.result()
-        except ThrottledError:
-            return page(503, request_id)
-        return page(500, request_id) if outcome.is_error else outcome
+        except ThrottledError as error:
+            return page(503, request_id, front_door.THROTTLED % error)
+        if outcome.is_error:
+            return page(500, request_id, front_door.FAILED % outcome.error_type)
+        return outcome
 
 
-def page(status: int, request_id: str) -> Page:
+def page(status: int, request_id: str, reason: str) -> Page:
     """The HTTP API's own answer."""
     headers = (
         (b"Content-Type", b"application/json"),
         (b"Apigw-Requestid", request_id.encode()),
     )
-    return Page(
-        status, headers, dumps({"message": _MESSAGES[status]}, separators=(",", ":")).encode()
-    )
+    body = dumps({"message": _MESSAGES[status]}, separators=(",", ":"))
+    return Page(status, headers, body.encode(), reason)
 
 
 def refuse(status: int) -> tuple[Headers, bytes]:
     """The HTTP API's own answer to what is no request, or too large a one."""
-    refused = page(status, b64encode(secrets.token_bytes(11)).decode())
+    refused = page(status, b64encode(secrets.token_bytes(11)).decode(), "")
     return refused.headers, refused.body

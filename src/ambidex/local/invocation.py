@@ -66,6 +66,7 @@ class Invocation:
     def throttle(self, error: ThrottledError) -> None:
         """Nobody takes the event."""
         self.outcome.set_exception(error)
+        self.outcome.exception()  # a caller that has left does not ask, and that is no error
         self.finish()
 
     def finish(self) -> None:

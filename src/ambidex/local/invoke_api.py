@@ -9,8 +9,8 @@ from json import JSONDecodeError, dumps, loads
 from urllib.parse import unquote
 
 from ambidex.http import header
-from ambidex.local.http1 import BodyTooLarge
-from ambidex.local.http1_exchange import ServerExchange
+from ambidex.local.http1.exchange import ServerExchange
+from ambidex.local.http1.messages import BodyTooLarge
 from ambidex.local.invocation import ThrottledError
 from ambidex.local.lambda_service import LambdaService
 

@@ -26,7 +26,9 @@ from dataclasses import dataclass
 
 from ambidex.http import Headers
 from ambidex.local.forwarded import Hop, end_to_end, to_target
-from ambidex.local.http1 import (
+from ambidex.local.http1.client import ClientConnection
+from ambidex.local.http1.exchange import Phase, ServerExchange
+from ambidex.local.http1.messages import (
     ConnectTimedOut,
     Limits,
     Malformed,
@@ -35,11 +37,9 @@ from ambidex.local.http1 import (
     is_bodiless,
     reason_of,
 )
-from ambidex.local.http1_client import ClientConnection
-from ambidex.local.http1_exchange import Phase, ServerExchange
-from ambidex.local.http1_server import Server
-from ambidex.local.http1_server import listen as listen_http1
-from ambidex.local.http1_streams import Tunnel
+from ambidex.local.http1.server import Server
+from ambidex.local.http1.server import listen as listen_http1
+from ambidex.local.http1.streams import Tunnel
 from ambidex.local.target_group import Target, TargetGroup
 
 logger = logging.getLogger("ambidex.local")
@@ -117,6 +117,9 @@ async def forward(exchange: ServerExchange, group: TargetGroup, forwarding: Forw
     status = _objection(exchange)
     target = None if status else group.next()
     if target is None:
+        target_name = exchange.head.target.decode("latin-1")
+        reason = "the load balancer takes no such request" if status else "no task is healthy"
+        logger.info("%d %s %s: %s", status or 503, exchange.head.method, target_name, reason)
         _answer(exchange, status or 503)
         return
     target.begin()

@@ -20,8 +20,8 @@ import asyncio
 from dataclasses import dataclass
 from enum import Enum
 
-from ambidex.local.http1 import PeerError
-from ambidex.local.http1_pool import Pool, connect
+from ambidex.local.http1.messages import PeerError
+from ambidex.local.http1.pool import Pool, connect
 
 
 class State(Enum):

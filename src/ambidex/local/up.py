@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import sys
@@ -11,12 +12,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ambidex.errors import AmbidexError, shown
-from ambidex.local import front_door_http_api, http1_server, load_balancer
+from ambidex.local import front_door_http_api, load_balancer
 from ambidex.local.ecs_service import EcsService, TaskDefinition
 from ambidex.local.front_door_alb import AlbToLambda
 from ambidex.local.front_door_http_api import HttpApi
-from ambidex.local.http1 import Limits as HeadLimits
-from ambidex.local.http1_server import Handler, Refuse, Server
+from ambidex.local.http1 import server as http1_server
+from ambidex.local.http1.messages import Limits as HeadLimits
+from ambidex.local.http1.server import Handler, Refuse, Server
 from ambidex.local.invoke_api import InvokeApi
 from ambidex.local.lambda_service import LambdaService, Limits
 from ambidex.local.log import is_coloured, printer
@@ -154,6 +156,7 @@ async def _until_stopped(settings: Settings, options: Options) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     say = printer("up")
+    _show_log(say)
     stopped = asyncio.create_task(stop.wait())
     try:
         async with running(settings, options) as platforms:
@@ -166,6 +169,16 @@ async def _until_stopped(settings: Settings, options: Options) -> int:
     except BaseExceptionGroup as group:
         raise _first(group) from None
     return 0
+
+
+def _show_log(say: Callable[[str], None]) -> None:
+    # What front doors and the load balancer answer themselves, and why.
+    handler = logging.Handler()
+    handler.emit = lambda record: say(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("ambidex.local")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
 
 
 async def _reload_until(

@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 import httptools
 
 from ambidex.http import Headers
-from ambidex.local.http1 import Head, Limits, has_token, header_block
+from ambidex.local.http1.messages import Head, Limits, has_token, header_block
 
 
 class Refused(Exception):

@@ -17,7 +17,8 @@ from collections import deque
 from typing import TYPE_CHECKING, cast
 
 from ambidex.http import Headers
-from ambidex.local.http1 import (
+from ambidex.local.http1.exchange import DRAIN_BYTES, Phase, ServerExchange
+from ambidex.local.http1.messages import (
     BodyTooLarge,
     Disconnected,
     Malformed,
@@ -25,12 +26,11 @@ from ambidex.local.http1 import (
     header_block,
     status_line,
 )
-from ambidex.local.http1_exchange import DRAIN_BYTES, Phase, ServerExchange
-from ambidex.local.http1_requests import Received, Refused, RequestParser
-from ambidex.local.http1_streams import Incoming, Outgoing, ReadGate, Tunnel
+from ambidex.local.http1.requests import Received, Refused, RequestParser
+from ambidex.local.http1.streams import Incoming, Outgoing, ReadGate, Tunnel
 
 if TYPE_CHECKING:
-    from ambidex.local.http1_server import Server
+    from ambidex.local.http1.server import Server
 
 logger = logging.getLogger("ambidex.local")
 

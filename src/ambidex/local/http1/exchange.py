@@ -16,7 +16,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from ambidex.http import Headers
-from ambidex.local.http1 import (
+from ambidex.local.http1.messages import (
     BodyTooLarge,
     Disconnected,
     ProtocolError,
@@ -26,11 +26,11 @@ from ambidex.local.http1 import (
     last_chunk,
     status_line,
 )
-from ambidex.local.http1_requests import Received
-from ambidex.local.http1_streams import Incoming, Tunnel
+from ambidex.local.http1.requests import Received
+from ambidex.local.http1.streams import Incoming, Tunnel
 
 if TYPE_CHECKING:
-    from ambidex.local.http1_connection import Connection
+    from ambidex.local.http1.connection import Connection
 
 
 class Phase(Enum):

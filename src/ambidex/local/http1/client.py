@@ -1,4 +1,4 @@
-"""One HTTP/1.1 client connection on raw bytes: one request at a time. `http1_pool` opens them.
+"""One HTTP/1.1 client connection on raw bytes: one request at a time. `pool` opens them.
 
 A connection goes through these states, whatever its user or its peer does:
 
@@ -22,7 +22,7 @@ from typing import cast
 import httptools
 
 from ambidex.http import Headers
-from ambidex.local.http1 import (
+from ambidex.local.http1.messages import (
     Disconnected,
     Malformed,
     PeerError,
@@ -34,7 +34,7 @@ from ambidex.local.http1 import (
     is_bodiless,
     last_chunk,
 )
-from ambidex.local.http1_streams import Incoming, Outgoing, ReadGate, Tunnel
+from ambidex.local.http1.streams import Incoming, Outgoing, ReadGate, Tunnel
 
 # What an ALB takes of a target's response: "exceeded 32 K for the entire response header" is a 502
 # on elasticloadbalancing/latest/application/load-balancer-troubleshooting.html

@@ -4,8 +4,8 @@ import asyncio
 import os
 from collections.abc import Callable
 
-from ambidex.local.http1 import ConnectFailed, ConnectTimedOut
-from ambidex.local.http1_client import ClientConnection
+from ambidex.local.http1.client import ClientConnection
+from ambidex.local.http1.messages import ConnectFailed, ConnectTimedOut
 
 
 async def connect(

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 
 from ambidex.http import Headers
-from ambidex.local.http1 import Limits
-from ambidex.local.http1_connection import Connection
-from ambidex.local.http1_exchange import ServerExchange
+from ambidex.local.http1.connection import Connection
+from ambidex.local.http1.exchange import ServerExchange
+from ambidex.local.http1.messages import Limits
 
 Handler = Callable[[ServerExchange], Awaitable[None]]
 Refuse = Callable[[int], tuple[Headers, bytes]]

@@ -1,15 +1,5 @@
 """HTTP/1.1 on the wire, as values: heads, limits, errors, and how they are written.
 
-Why we wrote this ourselves: the local front doors must show an app what AWS shows it, byte for
-byte. aiohttp drops header bytes that are not UTF-8, caps lines at 8,190 bytes and adds headers of
-its own; http.client and http.server know no streams. Here names keep their case, headers their
-order, values any latin-1 byte. Parsing itself is llhttp's (`httptools`).
-
-- `http1_server`: `listen`; `http1_exchange`: what it gives to a handler.
-- `http1_connection`, `http1_requests`: how a server's connection works; nobody else needs them.
-- `http1_client`: `connect`, one request at a time, and the pool.
-- `http1_streams`: bodies, tunnels and back-pressure, the same for both ends.
-
 Source: RFC 9110 (semantics), RFC 9112 (HTTP/1.1).
 """
 

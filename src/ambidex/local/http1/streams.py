@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 
 from ambidex.http import Headers
-from ambidex.local.http1 import BodyTooLarge, Disconnected, PeerError
+from ambidex.local.http1.messages import BodyTooLarge, Disconnected, PeerError
 
 # Read-ahead of one body: asyncio's own default for streams and for write buffers.
 READ_AHEAD_BYTES = 64 * 1024
