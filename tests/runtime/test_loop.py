@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -96,6 +96,38 @@ def test_an_event_is_asked_for_answered_and_the_next_one_asked_for() -> None:
         "body": "ok",
         "isBase64Encoded": False,
     }
+
+
+def test_one_connection_carries_all_requests_each_in_one_piece() -> None:
+    requests: list[bytes] = []
+    connections: list[None] = []
+
+    class Pieces(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            connections.append(None)
+            self.transport = cast("asyncio.Transport", transport)
+
+        def data_received(self, data: bytes) -> None:
+            requests.append(data)
+            if data.startswith(b"POST"):
+                self.transport.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+            elif len(requests) < 5:
+                head = b"Lambda-Runtime-Aws-Request-Id: r\r\nContent-Length: %d" % len(event())
+                self.transport.write(b"HTTP/1.1 200 OK\r\n%b\r\n\r\n%b" % (head, event()))
+            else:
+                self.transport.write(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")
+
+    async def main() -> None:
+        server = await asyncio.get_running_loop().create_server(Pieces, "127.0.0.1", 0)
+        connection = Connection(f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        with pytest.raises(PeerError):
+            await loop.run(connection, ok, {}, "", {})
+        connection.close()
+        server.close()
+
+    asyncio.run(main())
+    assert len(connections) == 1
+    assert [data.partition(b" ")[0] for data in requests] == [b"GET", b"POST"] * 2 + [b"GET"]
 
 
 def test_the_invocation_id_of_an_attempt_is_echoed() -> None:

@@ -151,6 +151,11 @@ async def start(
     return Process(process, read_end, on_line, reaper)
 
 
+def has_peak_memory() -> bool:
+    """Whether this system tells the most memory that a process has held: Linux does."""
+    return Path("/proc/self/status").exists()
+
+
 def _found(command: Sequence[str], environ: Mapping[str, str]) -> Sequence[str]:
     from shutil import which
 

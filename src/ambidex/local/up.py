@@ -22,6 +22,7 @@ from ambidex.local.http1.server import Handler, Refuse, Server
 from ambidex.local.invoke_api import InvokeApi
 from ambidex.local.lambda_service import LambdaService, Limits
 from ambidex.local.log import is_coloured, printer
+from ambidex.local.process import has_peak_memory
 from ambidex.local.reaper import Reaper
 from ambidex.local.target_group import HealthCheck, TargetGroup
 from ambidex.local.variables import function, task_variables
@@ -161,6 +162,10 @@ async def _until_stopped(settings: Settings, options: Options) -> int:
     try:
         async with running(settings, options) as platforms:
             _announce(platforms, options)
+            if not has_peak_memory():
+                say(
+                    "this system tells no peak of memory: REPORT lines have what is held at the end"
+                )
             if options.reload:
                 await _reload_until(stop, options.folder, platforms, say)
             else:
