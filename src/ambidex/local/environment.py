@@ -7,7 +7,6 @@ Source: lambda/latest/dg/lambda-runtime-environment.html
 """
 
 import asyncio
-import secrets
 import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from ambidex.local import process, runtime_api
 from ambidex.local.http1 import server as http1_server
 from ambidex.local.http1.exchange import ServerExchange
 from ambidex.local.http1.messages import BodyTooLarge, Limits
+from ambidex.local.ids import hex_id
 from ambidex.local.invocation import Invocation, Outcome, failure
 from ambidex.local.process import Process
 from ambidex.local.reaper import Reaper
@@ -60,7 +60,7 @@ class Environment:
         on_end: Callable[["Environment"], None],
         has_timeouts: bool,
     ) -> None:
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         self.state = State.INIT
         self.initialised: asyncio.Future[InitFailure | None] = loop.create_future()
         self.ended: asyncio.Future[None] = loop.create_future()
@@ -93,7 +93,7 @@ class Environment:
         self._server = await http1_server.listen(
             self._answer, HOST, 0, limits=_LIMITS, refuse=_refuse, keep_alive_s=None
         )
-        stream = f"{datetime.now(UTC):%Y/%m/%d}/[$LATEST]{secrets.token_hex(16)}"
+        stream = f"{datetime.now(UTC):%Y/%m/%d}/[$LATEST]{hex_id(32)}"
         environ = self._function.environ | {
             "AWS_LAMBDA_RUNTIME_API": f"{HOST}:{self._server.port}",
             "AWS_LAMBDA_LOG_STREAM_NAME": stream,
@@ -135,7 +135,7 @@ class Environment:
         self._invocation = invocation
         self._attempt = Attempt(
             invocation.request_id,
-            secrets.token_hex(16),
+            hex_id(32),
             invocation.event,
             int((time() + timeout_s) * 1000),
             self._function.arn,
@@ -146,7 +146,7 @@ class Environment:
         invocation.started = perf_counter()
         self._log(f"START RequestId: {invocation.request_id} Version: $LATEST")
         if self._has_timeouts:
-            self._timer = asyncio.get_running_loop().call_later(timeout_s, self._time_out)
+            self._timer = self._loop.call_later(timeout_s, self._time_out)
         self._process.thaw()
         self._next.set_result(runtime_api.event_answer(self._attempt))
 
@@ -239,7 +239,7 @@ class Environment:
             self._init_ms = (perf_counter() - self._started) * 1000
             self._unbilled_init_ms = self._init_ms
             self.initialised.set_result(None)
-        self._next = asyncio.get_running_loop().create_future()
+        self._next = self._loop.create_future()
         # An invocation that has waited for the init is delivered before anything is frozen.
         self._on_ready(self)
         if not self._next.done():

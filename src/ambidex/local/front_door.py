@@ -1,7 +1,6 @@
 """What the front doors of Lambda have in common: a request on its way in, a response out."""
 
 import logging
-import secrets
 from collections.abc import Callable
 from time import time
 from typing import NamedTuple
@@ -11,6 +10,7 @@ from ambidex.http import Headers, Request, Response, header
 from ambidex.local.forwarded import HOP_BY_HOP, Hop, to_target
 from ambidex.local.http1.exchange import ServerExchange
 from ambidex.local.http1.messages import ProtocolError
+from ambidex.local.ids import hex_id
 
 logger = logging.getLogger("ambidex.local")
 
@@ -46,7 +46,7 @@ def request(exchange: ServerExchange, body: bytes, port: int) -> Request:
         TargetError: the target is not a path of ASCII characters.
     """
     path, query = _path_and_query(exchange.head.target)
-    hop = Hop(exchange.peer[0], "http", port, time(), secrets.token_hex(12))
+    hop = Hop(exchange.peer[0], "http", port, time(), hex_id(24))
     headers = to_target(exchange.head.headers, hop)
     if body and header(headers, b"content-length") is None:
         headers = (*headers, (b"Content-Length", b"%d" % len(body)))

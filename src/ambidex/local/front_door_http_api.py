@@ -5,8 +5,6 @@ apigateway/latest/developerguide/http-api-quotas.html
 """
 
 import asyncio
-import secrets
-from base64 import b64encode
 from json import JSONDecodeError, dumps, loads
 from time import time
 
@@ -17,6 +15,7 @@ from ambidex.local import front_door
 from ambidex.local.front_door import Page, TargetError
 from ambidex.local.http1.exchange import ServerExchange
 from ambidex.local.http1.messages import BodyTooLarge, Limits
+from ambidex.local.ids import api_request_id
 from ambidex.local.invocation import Outcome, ThrottledError
 from ambidex.local.lambda_service import LambdaService
 from ambidex.local.variables import ACCOUNT_ID
@@ -59,7 +58,7 @@ class HttpApi:
 
     async def __call__(self, exchange: ServerExchange) -> None:
         """Answer one request."""
-        request_id = b64encode(secrets.token_bytes(11)).decode()
+        request_id = api_request_id()
 
         def own(status: int, reason: str) -> None:
             front_door.answer(exchange, page(status, request_id, reason))
@@ -126,5 +125,5 @@ def page(status: int, request_id: str, reason: str) -> Page:
 
 def refuse(status: int) -> tuple[Headers, bytes]:
     """The HTTP API's own answer to what is no request, or too large a one."""
-    refused = page(status, b64encode(secrets.token_bytes(11)).decode(), "")
+    refused = page(status, api_request_id(), "")
     return refused.headers, refused.body

@@ -45,9 +45,13 @@ class Invocation:
                  "request_id", "started", "trace_id")  # fmt: skip
 
     def __init__(
-        self, request_id: str, event: bytes, trace_id: str = "", client_context: str = ""
+        self,
+        loop: asyncio.AbstractEventLoop,
+        request_id: str,
+        event: bytes,
+        trace_id: str = "",
+        client_context: str = "",
     ) -> None:
-        loop = asyncio.get_running_loop()
         self.request_id = request_id
         self.event = event
         self.trace_id = trace_id

@@ -3,7 +3,6 @@
 Source: lambda/latest/api/API_Invoke.html
 """
 
-import uuid
 from base64 import b64decode, b64encode
 from json import JSONDecodeError, dumps, loads
 from urllib.parse import unquote
@@ -11,6 +10,7 @@ from urllib.parse import unquote
 from ambidex.http import header
 from ambidex.local.http1.exchange import ServerExchange
 from ambidex.local.http1.messages import BodyTooLarge
+from ambidex.local.ids import request_id
 from ambidex.local.invocation import ThrottledError
 from ambidex.local.lambda_service import LambdaService
 
@@ -60,7 +60,7 @@ class InvokeApi:
             client_context = b64decode(_text(exchange, b"x-amz-client-context")).decode()
             invocation = self._service.invoke(
                 event,
-                str(uuid.uuid4()),
+                request_id(),
                 _text(exchange, b"x-amzn-trace-id"),
                 client_context,
             )
@@ -98,6 +98,6 @@ def _fail(exchange: ServerExchange, status: int, kind: str, message: str) -> Non
     headers = (
         (b"Content-Type", b"application/json"),
         (b"x-amzn-ErrorType", kind.encode()),
-        (b"x-amzn-RequestId", str(uuid.uuid4()).encode()),
+        (b"x-amzn-RequestId", request_id().encode()),
     )
     exchange.respond(status, headers, dumps({"Type": "User", "Message": message}).encode())

@@ -9,13 +9,13 @@ Source: lambda/latest/dg/lambda-concurrency.html, lambda/latest/dg/lambda-runtim
 """
 
 import asyncio
-import uuid
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
 from ambidex.errors import AmbidexError
 from ambidex.local.environment import Environment, InitFailure
+from ambidex.local.ids import request_id as new_request_id
 from ambidex.local.invocation import Invocation, ThrottledError, failure
 from ambidex.local.process import CommandError
 from ambidex.local.reaper import Reaper
@@ -65,6 +65,7 @@ class LambdaService:
         self._outdated: set[Environment] = set()
         self._queue: deque[Invocation] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
         self._spawn(self._scale_in())
 
     async def warm_up(self) -> None:
@@ -94,7 +95,9 @@ class LambdaService:
         Returns:
             The invocation, whose `outcome` raises ThrottledError if there is nobody to take it.
         """
-        invocation = Invocation(request_id or str(uuid.uuid4()), event, trace_id, client_context)
+        invocation = Invocation(
+            self._loop, request_id or new_request_id(), event, trace_id, client_context
+        )
         while self._ready:
             environment = self._ready.pop()
             if environment.is_ready:
@@ -102,8 +105,7 @@ class LambdaService:
                 return invocation
         if any(environment.has_answered for environment in self.environments):
             self._queue.append(invocation)
-            loop = asyncio.get_running_loop()
-            loop.call_later(self._limits.grace_s, self._waited_long_enough, invocation)
+            self._loop.call_later(self._limits.grace_s, self._waited_long_enough, invocation)
         else:
             self._start(invocation)
         return invocation
@@ -218,7 +220,7 @@ class LambdaService:
         elif self._queue:
             environment.deliver(self._queue.popleft())
         else:
-            environment.ready_since = asyncio.get_running_loop().time()
+            environment.ready_since = self._loop.time()
             self._ready.append(environment)
 
     def _on_end(self, environment: Environment) -> None:
@@ -230,7 +232,7 @@ class LambdaService:
     async def _scale_in(self) -> None:
         while True:
             await asyncio.sleep(self._limits.idle_s / 4)
-            latest = asyncio.get_running_loop().time() - self._limits.idle_s
+            latest = self._loop.time() - self._limits.idle_s
             for environment in list(self._ready):
                 if environment.ready_since < latest:
                     self._ready.remove(environment)

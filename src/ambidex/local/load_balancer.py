@@ -19,7 +19,6 @@ Source: elasticloadbalancing/latest/application/load-balancer-troubleshooting.ht
 
 import asyncio
 import logging
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,6 +39,7 @@ from ambidex.local.http1.messages import (
 from ambidex.local.http1.server import Server
 from ambidex.local.http1.server import listen as listen_http1
 from ambidex.local.http1.streams import Tunnel
+from ambidex.local.ids import hex_id
 from ambidex.local.target_group import Target, TargetGroup
 
 logger = logging.getLogger("ambidex.local")
@@ -69,7 +69,7 @@ class Forwarding:
     scheme: str = "http"
     idle_timeout_s: float | None = 60.0
     now_s: Callable[[], float] = time.time
-    new_id: Callable[[], str] = lambda: secrets.token_hex(12)
+    new_id: Callable[[], str] = lambda: hex_id(24)
 
 
 def refuse(status: int) -> tuple[Headers, bytes]:

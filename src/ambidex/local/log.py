@@ -21,8 +21,8 @@ def printer(source: str, stream: TextIO | None = None) -> Callable[[str], None]:
         prefix = f"{_COLOURS[source]}{source:<{_WIDTH}} |{_RESET} "
 
     def show(line: str) -> None:
-        for part in line.rstrip("\r\n").replace("\t", "  ").split("\r"):
-            out.write(f"{prefix}{part}\n")
+        parts = line.rstrip("\r\n").replace("\t", "  ").split("\r")
+        out.write("".join(f"{prefix}{part}\n" for part in parts))
         out.flush()
 
     return show
