@@ -9,6 +9,7 @@ import click
 from ambidex.errors import AmbidexError
 
 COULD_NOT_START = 3
+PORT = click.IntRange(0, 65535)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -36,9 +37,15 @@ def serve(app: str) -> int:
 
 @cli.command()
 @click.argument("project", default=".", metavar="[PATH|MODULE:ATTRIBUTE]")
-@click.option("--lambda-port", default=8001, show_default=True, help="Port of Lambda's front door.")
-@click.option("--ecs-port", default=8002, show_default=True, help="Port of ECS's load balancer.")
-@click.option("--invoke-port", default=8003, show_default=True, help="Port of the Invoke API.")
+@click.option(
+    "--lambda-port", type=PORT, default=8001, show_default=True, help="Port of Lambda's front door."
+)
+@click.option(
+    "--ecs-port", type=PORT, default=8002, show_default=True, help="Port of ECS's load balancer."
+)
+@click.option(
+    "--invoke-port", type=PORT, default=8003, show_default=True, help="Port of the Invoke API."
+)
 @click.option("--reload", is_flag=True, help="Restart both when the source changes.")
 @click.option("--debug", is_flag=True, help="No time-outs, for a debugger.")
 @click.option("--json", "as_json", is_flag=True, help="Print the URLs as one line of JSON.")

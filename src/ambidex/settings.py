@@ -116,6 +116,12 @@ def _path(value: object) -> str:
     return "" if is_path else "must be a path that starts with /"
 
 
+def _stage(value: object) -> str:
+    is_name = isinstance(value, str) and bool(value.replace("-", "").replace("_", "").isalnum())
+    is_stage = value == "$default" or (is_name and str(value).isascii())
+    return "" if is_stage else "must be $default or of letters, digits, - and _"
+
+
 def _base_path(value: object) -> str:
     return "" if value == "" else _path(value)
 
@@ -165,7 +171,7 @@ TABLE = (
         "http-api, alb",
         "What turns HTTP into events.",
     ),
-    Setting("lambda", "stage", "$default", _text, "", "The HTTP API's stage."),
+    Setting("lambda", "stage", "$default", _stage, "", "The HTTP API's stage."),
     Setting(
         "lambda",
         "command",

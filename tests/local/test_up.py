@@ -226,6 +226,8 @@ def test_ports_are_stable_by_default_and_a_port_that_is_taken_is_named(tmp_path:
         pytest.param(["no/such/folder"], "", OK, "there is no folder", id="no folder"),
         pytest.param([], 'ap = "main:app"', OK, "there is no setting 'ap'", id="unknown key"),
         pytest.param([], "[tool.ambidex.lambda]\nmemory = 1", OK, "memory = 1 must be", id="range"),
+        pytest.param([], '[tool.ambidex.lambda]\nstage = "a/b"', OK, "stage = 'a/b' must be $default",
+                     id="stage"),
         pytest.param([], 'env-file = "none"', OK, "there is no such file", id="no env-file"),
         pytest.param([], 'environment = { AWS_LAMBDA_RUNTIME_API = "x" }', OK,
                      "is kept for the platform", id="a variable of Lambda's own"),

@@ -1,6 +1,7 @@
 """`ambidex up`: both platforms on this machine, until Ctrl-C."""
 
 import asyncio
+import errno
 import json
 import logging
 import os
@@ -37,12 +38,14 @@ _HEALTH_INTERVAL_S = 1.0
 _KEEP_ALIVE_S = 60.0
 
 
-class PortTakenError(AmbidexError):
-    """A port is in use; the user's to choose another."""
+class PortError(AmbidexError):
+    """A port cannot be had; the user's to choose another."""
 
-    def __init__(self, port: int, option: str) -> None:
+    def __init__(self, port: int, option: str, error: OSError) -> None:
+        is_taken = error.errno == errno.EADDRINUSE
         super().__init__(
-            f"port {port} is taken", f"choose another with {option}, or 0 for any that is free"
+            f"port {port} is taken" if is_taken else f"port {port}: {error.strerror}",
+            f"choose another with {option}, or 0 for any that is free",
         )
 
 
@@ -216,8 +219,8 @@ async def _load_balancer(stack: AsyncExitStack, options: Options, group: TargetG
     forwarding = load_balancer.Forwarding(idle_timeout_s=None if options.debug else 60.0)
     try:
         server = await load_balancer.listen(group, HOST, options.ecs_port, forwarding)
-    except OSError:
-        raise PortTakenError(options.ecs_port, "--ecs-port") from None
+    except OSError as error:
+        raise PortError(options.ecs_port, "--ecs-port", error) from None
     stack.callback(server.abort)
     return server
 
@@ -234,8 +237,8 @@ async def _listen(
         server = await http1_server.listen(
             handler, HOST, port, limits=limits, refuse=refuse, keep_alive_s=_KEEP_ALIVE_S
         )
-    except OSError:
-        raise PortTakenError(port, option) from None
+    except OSError as error:
+        raise PortError(port, option, error) from None
     stack.callback(server.abort)
     return server
 
