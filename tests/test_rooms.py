@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "src" / "ambidex"
 # docs/architecture.md has the same table in words.
 MAY_IMPORT = {
     "__init__": {"runtime"},
-    "__main__": {"runtime", "cli"},
+    "__main__": {"cli", "errors", "runtime", "server"},
     "errors": set[str](),
     "http": set[str](),
     "settings": {"errors"},

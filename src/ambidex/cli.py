@@ -10,6 +10,8 @@ from ambidex.errors import AmbidexError
 
 COULD_NOT_START = 3
 PORT = click.IntRange(0, 65535)
+# What the extra `local` brings and `up` cannot do without.
+LOCAL_EXTRA = ("dotenv", "httptools", "watchfiles")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -55,11 +57,19 @@ def up(project: str, **options: Any) -> int:  # noqa: ANN401 – the options abo
     PATH is the folder of a pyproject.toml with [tool.ambidex]; MODULE:ATTRIBUTE is an app in this
     one. A port of 0 is any free one. Ctrl-C ends everything.
     """
-    from ambidex.local.up import Options, run
+    try:
+        from ambidex.local.up import Options, run
 
-    if ":" in project:
-        return run(Options(folder=Path.cwd(), app=project, **options))
-    return run(Options(folder=Path(project).resolve(), app="", **options))
+        if ":" in project:
+            return run(Options(folder=Path.cwd(), app=project, **options))
+        return run(Options(folder=Path(project).resolve(), app="", **options))
+    except ModuleNotFoundError as error:
+        if error.name not in LOCAL_EXTRA:
+            raise
+        raise AmbidexError(
+            f"`ambidex up` needs {error.name}, which is not installed",
+            "install ambidex with its extra `local`",
+        ) from None
 
 
 def run(arguments: list[str]) -> int:

@@ -341,7 +341,9 @@ def test_an_app_that_raises_after_its_response_has_answered(
     responses = answered(_raising(ValueError("late"), START, LAST_BODY))
 
     assert [response.status for response in responses] == [200]
-    assert [record.message for record in caplog.records] == ["the app raised after its response"]
+    assert [record.message for record in caplog.records] == [
+        "the app raised; its response was complete"
+    ]
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError()])

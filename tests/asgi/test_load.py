@@ -97,6 +97,12 @@ def test_the_module_is_in_the_working_directory_first(project: Path) -> None:
     assert sys.path.count(str(project)) == 1
 
 
+def test_no_name_is_told_where_to_name_it() -> None:
+    error = error_of("")
+
+    assert (error.message, "AMBIDEX_APP" in error.hint) == ("no app is named", True)
+
+
 def test_an_app_in_a_packages_submodule_is_found(project: Path) -> None:
     (project / "service" / "web").mkdir(parents=True)
     (project / "service" / "__init__.py").touch()
@@ -115,7 +121,6 @@ def test_an_app_in_a_packages_submodule_is_found(project: Path) -> None:
         pytest.param("main.py", "'main.py'", "for `app` in main.py: main:app", id="file"),
         pytest.param("main:", "'main:'", "for `app` in main.py: main:app", id="no attribute"),
         pytest.param(":app", "':app'", "for `app` in main.py: main:app", id="no module"),
-        pytest.param("", "''", "for `app` in main.py: main:app", id="empty"),
     ],
 )
 def test_a_name_of_another_form_is_refused(name: str, shown: str, hint: str) -> None:

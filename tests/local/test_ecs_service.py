@@ -141,6 +141,46 @@ def test_a_task_that_fails_its_health_checks_is_replaced(tmp_path: Path) -> None
     run(tmp_path, test, "[tool.ambidex.ecs]\ndrain = 0\nstop-timeout = 2")
 
 
+def test_the_request_after_one_that_raised_is_answered(tmp_path: Path) -> None:
+    # Starlette answers 500 and raises again; uvicorn by itself would then close the connection.
+    app = """
+    async def app(scope, receive, send):
+        assert scope["type"] == "http"
+        await answer(send, 500 if scope["path"] == "/fail" else 200)
+        if scope["path"] == "/fail":
+            raise RuntimeError("the app's own")
+    """
+
+    async def test(running: Running, log: list[str]) -> None:
+        async with httpx.AsyncClient() as client:
+            for _ in range(30):
+                assert (await client.get(f"{running.ecs_url}/fail")).status_code == 500
+                assert (await client.get(running.ecs_url)).status_code == 200
+        assert "RuntimeError: the app's own" in "\n".join(log)
+        assert "uvicorn/" not in "\n".join(log)
+
+    run(tmp_path, test, app=app)
+
+
+def test_an_app_that_raises_is_a_plain_500_on_both_platforms(tmp_path: Path) -> None:
+    app = """
+    async def app(scope, receive, send):
+        assert scope["type"] == "http"
+        if scope["path"] == "/fail":
+            raise RuntimeError("no")
+        await answer(send)
+    """
+
+    async def test(running: Running, log: list[str]) -> None:
+        for url in (running.lambda_url, running.ecs_url):
+            failed = await get(url, "/fail")
+            assert (failed.status_code, failed.text) == (500, "Internal Server Error")
+            assert failed.headers["content-type"] == "text/plain; charset=utf-8"
+            assert failed.headers["content-length"] == "21"
+
+    run(tmp_path, test, app=app)
+
+
 def test_new_code_gets_new_tasks(tmp_path: Path) -> None:
     async def test(running: Running, log: list[str]) -> None:
         old = set(running.ecs_service.pids)

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.project import Service, lambda_service, project
+from tests.project import Service, both, lambda_service, project
 
 APP = """
 import json
@@ -37,6 +37,8 @@ async def app(scope, receive, send):
         await answer(send, body=b"x" * int(path[6:]))
     elif path.startswith("/status/"):
         await answer(send, status=int(path[8:]), body=b"x")
+    elif path == "/":
+        await answer(send)
     else:
         raise RuntimeError("no such path")
 """
@@ -355,6 +357,18 @@ def test_a_request_that_is_none_is_a_400(tmp_path: Path, door: str, line: bytes)
         assert (await raw(getattr(service, door), data)).startswith(b"HTTP/1.1 400 ")
 
     run(tmp_path, test)
+
+
+def test_a_transfer_encoding_that_nobody_knows_is_a_501(tmp_path: Path) -> None:
+    async def main() -> bytes:
+        settings = project(tmp_path, APP)
+        async with both(tmp_path, settings) as running:
+            data = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n"
+            return await raw(running.lambda_url, data)
+
+    answer = asyncio.run(main())
+    assert answer.startswith(b"HTTP/1.1 501 ")
+    assert answer.endswith(b'{"message":"Not Implemented"}')
 
 
 def test_a_client_that_leaves_does_not_stop_the_function(tmp_path: Path) -> None:

@@ -136,27 +136,50 @@ async def _rude(reader: Reader, writer: Writer) -> None:
     [
         pytest.param(_silent, "Request timed out", id="silent"),
         pytest.param(_rude, "closed by the peer", id="closes"),
-        pytest.param(None, "No connection", id="refuses"),
     ],
 )
-def test_a_target_that_does_not_answer_is_unhealthy(
-    conversation: RawTarget | None, reason: str
-) -> None:
+def test_a_target_that_does_not_answer_is_unhealthy(conversation: RawTarget, reason: str) -> None:
     check = HealthCheck(interval_s=0.02, timeout_s=0.05, initial_interval_s=0.01)
 
     async def main() -> str:
-        async with raw_server(conversation or _silent) as port:
-            if conversation is not None:
-                async with grouped(check) as group:
-                    target = group.register("127.0.0.1", port)
-                    await state(group, target, State.UNHEALTHY)
-                    return target.reason
-        async with grouped(check) as group:
+        async with raw_server(conversation) as port, grouped(check) as group:
             target = group.register("127.0.0.1", port)
             await state(group, target, State.UNHEALTHY)
             return target.reason
 
     assert reason in asyncio.run(main())
+
+
+def test_a_new_target_that_does_not_listen_yet_is_waited_for() -> None:
+    # No interval to speak of: a target that counted failures now would be unhealthy at once.
+    check = HealthCheck(interval_s=0.0, timeout_s=0.05, initial_interval_s=0.001)
+
+    async def main() -> list[State]:
+        async with serving(App()) as server:
+            port = server.port
+        async with grouped(check) as group:
+            target = group.register("127.0.0.1", port)
+            states = []
+            for _ in range(20):
+                await asyncio.sleep(0.001)
+                states.append(target.state)
+            return states
+
+    assert set(asyncio.run(main())) == {State.INITIAL}
+
+
+def test_a_target_that_listens_no_longer_is_unhealthy() -> None:
+    check = HealthCheck(interval_s=0.02, timeout_s=0.05, initial_interval_s=0.01)
+
+    async def main() -> str:
+        async with grouped(check) as group:
+            async with serving(App()) as server:
+                target = group.register("127.0.0.1", server.port)
+                await state(group, target, State.HEALTHY)
+            await state(group, target, State.UNHEALTHY)
+            return target.reason
+
+    assert "nothing listens" in asyncio.run(main())
 
 
 def test_healthy_targets_take_turns() -> None:

@@ -273,8 +273,55 @@ def test_an_app_that_nobody_names_is_asked_for(tmp_path: Path) -> None:
         command("up", *FREE_PORTS), cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert failed.returncode == 3
-    assert "error: no app is named in" in failed.stderr
+    assert f"error: there is no {tmp_path}/pyproject.toml" in failed.stderr
     assert "ambidex up main:app" in failed.stderr
+
+
+def test_a_module_without_an_attribute_is_told_how_to_name_it(tmp_path: Path) -> None:
+    project(tmp_path, OK)
+    failed = subprocess.run(
+        command("up", "main"), cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert failed.returncode == 3
+    assert "hint: for `app` in main.py: ambidex up main:app" in failed.stderr
+
+
+def test_a_health_path_that_never_answers_200_is_an_error_that_names_it(tmp_path: Path) -> None:
+    project(tmp_path, OK.replace("answer(send,", "answer(send, status=404,"))
+    failed = subprocess.run(
+        command("up", *FREE_PORTS), cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert failed.returncode == 3
+    assert failed.stderr.splitlines()[-2:] == [
+        "error: the app does not become healthy on ECS: GET /: "
+        "Health checks failed with these codes: [404]",
+        "hint: name a path that answers 200 as `health-path` in [tool.ambidex.ecs]",
+    ]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_it_is_ready_ends_everything(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    app = """
+    import time
+    print("importing", flush=True)
+    time.sleep(600)
+    """
+    project(tmp_path, app)
+    process = subprocess.Popen(
+        command("up", *FREE_PORTS), cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    until(process.stderr, lambda line: "importing" in line)
+    pids = descendants(process.pid)
+    process.send_signal(number)
+    rest = process.stderr.read()
+    process.stderr.close()
+    assert process.wait() == 130
+    assert "stopped before it was ready" in rest
+    assert "Traceback" not in rest
+    assert not [pid for pid in pids if is_alive(pid)]
 
 
 def test_an_app_can_be_named_on_the_command_line(tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ def test_the_argument_wins_over_the_environment() -> None:
 @pytest.mark.parametrize(
     ("app", "source", "variables", "error"),
     [
-        pytest.param("", "", {}, "the app must be named module:attribute, not ''", id="no app"),
+        pytest.param("", "", {}, "no app is named", id="no app"),
         pytest.param("nowhere:app", "", {}, "there is no module 'nowhere' in ", id="no module"),
         pytest.param(
             "main:app", "ap = 1", {}, "there is no 'app' in module 'main'", id="no attribute"
@@ -301,7 +301,7 @@ def test_an_image_without_uvicorn_is_told_what_to_install() -> None:
         assert served.status() == 3
         assert served.err == [
             "error: uvicorn is not installed",
-            "hint: pip install 'ambidex[image]'",
+            "hint: install ambidex with its extra `image`",
         ]
 
 

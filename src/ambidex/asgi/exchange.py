@@ -167,7 +167,7 @@ class Exchange:
 _FAILURES = {
     (State.WAITING, Step.RAISE): "the app raised: answered with a 500",
     (State.STARTED, Step.RAISE): "the app raised in its response: answered with a 500",
-    (State.COMPLETE, Step.RAISE): "the app raised after its response",
+    (State.COMPLETE, Step.RAISE): "the app raised; its response was complete",
     (State.WAITING, Step.RETURN): "the app returned without a response: answered with a 500",
     (State.STARTED, Step.RETURN): "the app returned before its response ended: answered with a 500",
 }

@@ -38,6 +38,11 @@ def load(name: str) -> App:
         AppLoadError: the name is malformed, or module or attribute is not there, or is no ASGI app.
         AppImportError: the module's own code raised; the exception is its `__cause__`.
     """
+    if not name:
+        raise AppLoadError(
+            "no app is named",
+            "name it after the command, `ambidex serve main:app`, or in AMBIDEX_APP",
+        )
     module_name, colon, attribute = name.partition(":")
     if not colon or not module_name or not attribute:
         raise AppLoadError(
@@ -146,7 +151,7 @@ def _hint(target: object, name: str) -> str:
 def _nearest(name: str, names: Iterable[str]) -> str:
     from difflib import get_close_matches
 
-    matches = get_close_matches(name, sorted(set(names)), n=1, cutoff=0.5)
+    matches = get_close_matches(name, sorted(set(names)), n=1, cutoff=0.4)
     return f"did you mean {matches[0]!r}?" if matches else ""
 
 

@@ -89,21 +89,34 @@ class EcsService:
         """Start the tasks, and wait until all are healthy.
 
         Raises:
-            TaskError: a task ended before it was healthy.
+            TaskError: a task ended before it was healthy, or fails its health checks.
             CommandError: the command cannot be started.
         """
         first = [await self._run() for _ in range(self._count)]
         healthy = asyncio.create_task(self._group.healthy(self._count))
         ends = [asyncio.create_task(task.process.ended()) for task in first]
-        done, _ = await asyncio.wait({healthy, *ends}, return_when=asyncio.FIRST_COMPLETED)
-        for pending in (healthy, *ends):
-            if not pending.done():
-                pending.cancel()
+        sick = [
+            asyncio.create_task(self._group.reached(task.target, State.UNHEALTHY)) for task in first
+        ]
+        waiters = {healthy, *ends, *sick}
+        try:
+            done, _ = await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for waiter in waiters:
+                waiter.cancel()
         for end in ends:
             if end in done:
                 raise TaskError(
                     f"the app does not start on ECS: a task {_how(end.result())} before it was "
-                    "healthy"
+                    "healthy",
+                    "its own lines above say why",
+                )
+        for task, watch in zip(first, sick, strict=True):
+            if watch in done:
+                raise TaskError(
+                    f"the app does not become healthy on ECS: GET {self._group.check.path}: "
+                    f"{task.target.reason}",
+                    "name a path that answers 200 as `health-path` in [tool.ambidex.ecs]",
                 )
         for task in first:
             task.was_healthy = True
@@ -128,10 +141,13 @@ class EcsService:
         for worker in (*self._keepers, *self._stopping):
             worker.cancel()
         await asyncio.gather(*self._keepers, *self._stopping, return_exceptions=True)
-        # SIGINT is "stop now" to uvicorn and its kin, where SIGTERM may mean to drain first.
-        await asyncio.gather(
-            *(self._end(task, signal.SIGINT, _END_S) for task in list(self._tasks))
-        )
+        # SIGINT is "stop now" to uvicorn and its kin, where SIGTERM may mean to drain first. A task
+        # that still starts has nothing to shut down.
+        ends = [
+            self._end(task, signal.SIGINT if task.was_healthy else signal.SIGKILL, _END_S)
+            for task in self._tasks
+        ]
+        await asyncio.gather(*ends)
 
     async def _run(self) -> _Task:
         port = _free_port()

@@ -196,6 +196,8 @@ class Environment:
 
     def _time_out(self) -> None:
         self._timed_out = True
+        if self._process is not None:
+            self._process.max_memory_mib()
         self.kill()
 
     def _line(self, text: str) -> None:
@@ -236,6 +238,7 @@ class Environment:
         if self._invocation is not None:
             self._finish(self._invocation)
         if was is State.INIT:
+            self._process.max_memory_mib()  # so that there is one if it does not live to a report
             self._init_ms = (perf_counter() - self._started) * 1000
             self._unbilled_init_ms = self._init_ms
             self.initialised.set_result(None)

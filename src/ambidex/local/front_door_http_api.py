@@ -5,6 +5,7 @@ apigateway/latest/developerguide/http-api-quotas.html
 """
 
 import asyncio
+from http import HTTPStatus
 from json import JSONDecodeError, dumps, loads
 from time import time
 
@@ -28,14 +29,10 @@ TIMEOUT_S = 30.0
 EVENT_BYTES = 6 * 1024 * 1024
 API_ID = "local"
 
+# Where AWS's words are not those of the standard library.
 _MESSAGES = {
-    400: "Bad Request",
-    404: "Not Found",
     413: "Request Entity Too Large",
     414: "Request URI Too Long",
-    431: "Request Header Fields Too Large",
-    500: "Internal Server Error",
-    503: "Service Unavailable",
 }
 
 
@@ -119,7 +116,8 @@ def page(status: int, request_id: str, reason: str) -> Page:
         (b"Content-Type", b"application/json"),
         (b"Apigw-Requestid", request_id.encode()),
     )
-    body = dumps({"message": _MESSAGES[status]}, separators=(",", ":"))
+    message = _MESSAGES.get(status) or HTTPStatus(status).phrase
+    body = dumps({"message": message}, separators=(",", ":"))
     return Page(status, headers, body.encode(), reason)
 
 

@@ -58,6 +58,7 @@ class LambdaService:
         self.function = function
         self.environments: set[Environment] = set()
         self._reaper = reaper
+        self._is_closing = False
         self._on_log = on_log
         self._limits = limits
         self._ready: list[Environment] = []  # the one used last is at the end
@@ -143,6 +144,7 @@ class LambdaService:
 
     async def close(self) -> None:
         """End everything."""
+        self._is_closing = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -155,13 +157,17 @@ class LambdaService:
         environment = Environment(
             self.function,
             self._reaper,
-            self._on_log,
+            self._log,
             self._on_ready,
             self._on_end,
             self._limits.has_timeouts,
         )
         self.environments.add(environment)
         return environment
+
+    def _log(self, line: str) -> None:
+        if not self._is_closing:  # what ends is no news then
+            self._on_log(line)
 
     def _starting(self) -> Environment | None:
         for environment in self.environments - self._waiting.keys() - self._outdated:

@@ -13,15 +13,19 @@ targets" (it fails open).
 Source: elasticloadbalancing/latest/application/target-group-health-checks.html
 
 Locally a target that has just started is polled quickly, so that nobody waits an interval of 30 s;
-its failures still count once an interval only, as they would on AWS.
+its failures still count once an interval only, as they would on AWS, and not before it listens, as
+with an ECS service's grace period.
 """
 
 import asyncio
+import math
 from dataclasses import dataclass
 from enum import Enum
 
-from ambidex.local.http1.messages import PeerError
+from ambidex.local.http1.messages import ConnectFailed, PeerError
 from ambidex.local.http1.pool import Pool, connect
+
+NOT_LISTENING = "Health checks failed: nothing listens at the port"
 
 
 class State(Enum):
@@ -195,7 +199,7 @@ class TargetGroup:
     async def _watch(self, target: Target) -> None:
         check = self.check
         loop = asyncio.get_running_loop()
-        failing_from_s = loop.time() + check.interval_s * check.unhealthy_threshold
+        failing_from_s = math.inf
         passed = failed = 0
         while True:
             target.reason = await _failure(target.host, target.port, check)
@@ -205,6 +209,8 @@ class TargetGroup:
                 if passed >= check.healthy_threshold:
                     self._move(target, Signal.RECOVERED)
             elif target.state is State.INITIAL:
+                if failing_from_s == math.inf and target.reason != NOT_LISTENING:
+                    failing_from_s = loop.time() + check.interval_s * check.unhealthy_threshold
                 if loop.time() >= failing_from_s:
                     self._move(target, Signal.FAILED)
             elif failed >= check.unhealthy_threshold:
@@ -232,6 +238,8 @@ async def _failure(host: str, port: int, check: HealthCheck) -> str:
                 connection.abort()
     except TimeoutError:
         return "Request timed out"
+    except ConnectFailed:
+        return NOT_LISTENING
     except PeerError as error:
         return f"Health checks failed: {error}"
     if response.status != 200:

@@ -31,6 +31,9 @@ from ambidex.settings import SettingError, Settings, from_pyproject
 
 HOST = "127.0.0.1"
 
+# What shells take for "ended by Ctrl-C".
+STOPPED = 130
+
 # A laptop's tasks are checked every second, where ALB's default is 30: who waits is a person.
 _HEALTH_INTERVAL_S = 1.0
 
@@ -90,12 +93,15 @@ def project_settings(folder: Path, app: str) -> Settings:
         SettingError: there is no such folder, no app is named, or a setting is wrong.
     """
     if not folder.is_dir():
-        raise SettingError(f"there is no folder {shown(str(folder))}")
+        is_module = folder.with_suffix(".py").is_file()
+        hint = f"for `app` in {folder.name}.py: ambidex up {folder.name}:app" if is_module else ""
+        raise SettingError(f"there is no folder {shown(str(folder))}", hint)
     overrides = {"AMBIDEX_APP": app} if app else {}
     settings = from_pyproject(folder / "pyproject.toml", overrides)
     if not settings.app:
+        file = folder / "pyproject.toml"
         raise SettingError(
-            f"no app is named in {folder / 'pyproject.toml'}",
+            f"no app is named in {file}" if file.exists() else f"there is no {file}",
             'name it there, `app = "main:app"` in [tool.ambidex], or after the command: '
             "ambidex up main:app",
         )
@@ -156,14 +162,21 @@ async def running(
 
 async def _until_stopped(settings: Settings, options: Options) -> int:
     stop = asyncio.Event()
+    starting = asyncio.current_task()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
     say = printer("up")
+
+    def on_signal() -> None:
+        if starting is not None and not stop.is_set():
+            starting.cancel()
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal)
     _show_log(say)
-    stopped = asyncio.create_task(stop.wait())
     try:
         async with running(settings, options) as platforms:
+            starting = None
             _announce(platforms, options)
             if not has_peak_memory():
                 say(
@@ -172,10 +185,13 @@ async def _until_stopped(settings: Settings, options: Options) -> int:
             if options.reload:
                 await _reload_until(stop, options.folder, platforms, say)
             else:
-                await stopped
+                await stop.wait()
             say("stopping")
     except BaseExceptionGroup as group:
         raise _first(group) from None
+    except asyncio.CancelledError:
+        say("stopped before it was ready")
+        return STOPPED
     return 0
 
 

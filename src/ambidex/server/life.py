@@ -10,6 +10,7 @@ from ambidex.asgi.types import App
 from ambidex.server.access_log import AccessLog
 from ambidex.server.config import uvicorn_config
 from ambidex.server.drain import Drain
+from ambidex.server.failures import Failures
 from ambidex.server.health_check import raw_path
 from ambidex.server.listener import bound, listen
 from ambidex.server.state import with_state
@@ -28,7 +29,7 @@ def run(app: App, settings: EcsSettings) -> None:
     """
     lifespan = Lifespan(app)
     health_path = raw_path(settings.health_path)
-    drain = Drain(with_state(app, lifespan.state), health_path)
+    drain = Drain(Failures(with_state(app, lifespan.state)), health_path)
     config = uvicorn_config(AccessLog(drain, health_path), settings)
     server = DrainingServer(config, drain, settings.drain, settings.stop_timeout)
     with (

@@ -17,7 +17,7 @@ class UvicornMissingError(AmbidexError):
     """What serves off Lambda is not in the image; the user's fault."""
 
     def __init__(self) -> None:
-        super().__init__("uvicorn is not installed", "pip install 'ambidex[image]'")
+        super().__init__("uvicorn is not installed", "install ambidex with its extra `image`")
 
 
 def serve(app_name: str, environ: Mapping[str, str]) -> int:
