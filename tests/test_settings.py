@@ -1,7 +1,9 @@
 """The settings: defaults, ranges, errors, and their way through the environment."""
 
+import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -103,10 +105,11 @@ def test_a_default_is_within_its_own_range(setting: Setting) -> None:
 
 def toml_value(value: object) -> str:
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {toml_value(item)}" for key, item in value.items()) + " }"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return repr(value)
+        items = (f"{toml_value(key)} = {toml_value(item)}" for key, item in value.items())
+        return "{ " + ", ".join(items) + " }"
+    if isinstance(value, list):
+        return f"[{', '.join(map(toml_value, value))}]"
+    return json.dumps(value).replace("\x7f", "\\u007f")
 
 
 def line(section: str, key: str, value: object) -> str:
@@ -117,7 +120,7 @@ def line(section: str, key: str, value: object) -> str:
     ("section", "key", "value"),
     [
         ("", "app", "main:app"),
-        ("", "environment", {"LOG_LEVEL": "info"}),
+        ("", "environment", {"LOG_LEVEL": "info", "_2": "é\n"}),
         ("", "env-file", "local.env"),
         ("lambda", "memory", 128),
         ("lambda", "memory", 10240),
@@ -137,6 +140,7 @@ def line(section: str, key: str, value: object) -> str:
         ("ecs", "tasks", 100),
         ("ecs", "command", ["uvicorn", "main:app", "--port", "{port}"]),
         ("ecs", "health-path", "/health"),
+        ("ecs", "health-path", "/caf%C3%A9?a=~!"),
         ("ecs", "trusted-proxies", []),
         ("ecs", "trusted-proxies", ["10.1.2.3", "2001:db8::/32"]),
         ("ecs", "drain", 0),
@@ -154,6 +158,9 @@ def test_a_value_within_its_range_is_taken(
     assert value_of(settings_of(tmp_path, line(section, key, value)), setting) == expected
 
 
+RULE = "a name is of letters, digits and _, and starts with no digit"
+
+
 def out_of_range(section: str, key: str, value: object, problem: str) -> Any:
     return pytest.param(section, key, value, problem, id=f"{section} {key} = {value!r}"[:60])
 
@@ -164,6 +171,13 @@ def out_of_range(section: str, key: str, value: object, problem: str) -> Any:
         out_of_range("", "app", 5, "must be a string"),
         out_of_range("", "environment", "A=1", "must be a table of strings"),
         out_of_range("", "environment", {"A": 1}, "must be a table of strings"),
+        *(
+            out_of_range(
+                "", "environment", {name: "1"}, f"must not name a variable {name!r}: {RULE}"
+            )
+            for name in ("", "1A", "A-B", "A B", "A=B", "É", "A\n")
+        ),
+        out_of_range("", "environment", {"A": "1\0"}, "must have no NUL in 'A'"),
         out_of_range("", "env-file", True, "must be a string"),
         out_of_range("lambda", "memory", 127, "must be a whole number from 128 to 10240"),
         out_of_range("lambda", "memory", 10241, "must be a whole number from 128 to 10240"),
@@ -174,6 +188,13 @@ def out_of_range(section: str, key: str, value: object, problem: str) -> Any:
         out_of_range("lambda", "timeout", True, "must be a whole number from 1 to 900"),
         out_of_range("lambda", "command", "main.handler", "must be a list of strings"),
         out_of_range("lambda", "command", ["a", 1], "must be a list of strings"),
+        out_of_range("lambda", "command", ["a", "b\0"], "must have no NUL"),
+        *(
+            out_of_range(
+                "lambda", "stage", stage, "must be $default or of letters, digits, - and _"
+            )
+            for stage in ("", "é", "a/b", "$latest")
+        ),
         out_of_range("lambda", "base-path", "api", "must be a path that starts with /"),
         out_of_range("lambda", "base-path", 1, "must be a path that starts with /"),
         out_of_range("lambda", "concurrency", 0, "must be a whole number from 1 to 1000"),
@@ -187,7 +208,17 @@ def out_of_range(section: str, key: str, value: object, problem: str) -> Any:
         out_of_range("ecs", "port", 65536, "must be a whole number from 0 to 65535"),
         out_of_range("ecs", "tasks", 0, "must be a whole number from 1 to 100"),
         out_of_range("ecs", "tasks", 101, "must be a whole number from 1 to 100"),
+        out_of_range("ecs", "command", ["a\0"], "must have no NUL"),
         out_of_range("ecs", "health-path", "", "must be a path that starts with /"),
+        *(
+            out_of_range(
+                "ecs",
+                "health-path",
+                path,
+                "must be of printable ASCII without spaces: percent-encode the rest",
+            )
+            for path in ("/ü", "/a b", "/a\n", "/\x7f", "/a\0")
+        ),
         out_of_range("ecs", "trusted-proxies", "10.0.0.0/8", "must be a list of strings"),
         out_of_range(
             "ecs",
@@ -323,6 +354,16 @@ def test_a_file_that_is_not_utf_8_is_an_error_that_names_it(tmp_path: Path) -> N
         from_pyproject(path)
 
     assert error.value.message.startswith(f"{path} is not TOML: ")
+
+
+def test_a_file_that_cannot_be_read_is_an_error_that_names_it(tmp_path: Path) -> None:
+    folder = tmp_path / "pyproject.toml"
+    folder.mkdir()
+
+    with pytest.raises(SettingError) as error:
+        from_pyproject(folder)
+
+    assert error.value.message == f"{folder} cannot be read: Is a directory"
 
 
 def test_a_file_is_utf_8_whatever_the_locale(tmp_path: Path) -> None:
@@ -567,7 +608,10 @@ def values_for(setting: Setting) -> st.SearchStrategy[Any]:
     if isinstance(setting.default, str):
         if setting.range:
             return st.sampled_from(setting.range.split(", "))
-        return TEXTS.map(lambda text: f"/{text}") if setting.check("no path") else TEXTS
+        if not setting.check("no path"):
+            return TEXTS
+        paths = TEXTS.map(lambda text: f"/{text}")
+        return paths.map(quote) if setting.check("/é") else paths
     return st.just(setting.default)
 
 

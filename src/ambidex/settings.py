@@ -116,6 +116,13 @@ def _path(value: object) -> str:
     return "" if is_path else "must be a path that starts with /"
 
 
+def _health_path(value: object) -> str:
+    # It goes into a request line as it is.
+    is_printable = isinstance(value, str) and all("!" <= character <= "~" for character in value)
+    problem = "must be of printable ASCII without spaces: percent-encode the rest"
+    return _path(value) or ("" if is_printable else problem)
+
+
 def _stage(value: object) -> str:
     is_name = isinstance(value, str) and bool(value.replace("-", "").replace("_", "").isalnum())
     is_stage = value == "$default" or (is_name and str(value).isascii())
@@ -129,6 +136,13 @@ def _base_path(value: object) -> str:
 def _strings(value: object) -> str:
     is_list = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
     return "" if is_list else "must be a list of strings"
+
+
+def _command(value: object) -> str:
+    problem = _strings(value)
+    if not problem and any("\0" in item for item in value):  # type: ignore[attr-defined]  # strings
+        problem = "must have no NUL"
+    return problem
 
 
 def _networks(value: object) -> str:
@@ -147,7 +161,18 @@ def _networks(value: object) -> str:
 
 def _variables(value: object) -> str:
     is_table = isinstance(value, Mapping) and all(isinstance(v, str) for v in value.values())
-    return "" if is_table else "must be a table of strings"
+    return variables_problem(value) if is_table else "must be a table of strings"  # type: ignore[arg-type]  # is_table says so
+
+
+def variables_problem(variables: Mapping[str, str]) -> str:
+    """Says what no process could have in its environment, or nothing; shows no values."""
+    for name, value in variables.items():
+        if not (name.isascii() and name.isidentifier()):
+            rule = "a name is of letters, digits and _, and starts with no digit"
+            return f"must not name a variable {shown(name)}: {rule}"
+        if "\0" in value:
+            return f"must have no NUL in {shown(name)}"
+    return ""
 
 
 TABLE = (
@@ -176,7 +201,7 @@ TABLE = (
         "lambda",
         "command",
         [],
-        _strings,
+        _command,
         "",
         "What an environment runs. Empty: `ambidex serve`.",
     ),
@@ -208,11 +233,19 @@ TABLE = (
         "ecs",
         "command",
         [],
-        _strings,
+        _command,
         "",
         "What a task runs; `{host}` and `{port}` are filled in. Empty: `ambidex serve`.",
     ),
-    Setting("ecs", "health-path", "/", _path, "", "Where the load balancer asks for health.", True),
+    Setting(
+        "ecs",
+        "health-path",
+        "/",
+        _health_path,
+        "",
+        "Where the load balancer asks for health.",
+        True,
+    ),
     Setting(
         "ecs",
         "trusted-proxies",
@@ -264,7 +297,7 @@ def from_pyproject(path: "Path", overrides: Mapping[str, Any] | None = None) -> 
         overrides: what flags on the command line say, by name of environment variable.
 
     Raises:
-        SettingError: a key is unknown or a value is out of range.
+        SettingError: the file cannot be read, a key is unknown or a value is out of range.
     """
     import tomllib
 
@@ -272,6 +305,8 @@ def from_pyproject(path: "Path", overrides: Mapping[str, Any] | None = None) -> 
         document = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingError(f"{path} is not TOML: {error}") from None
+    except OSError as error:
+        raise SettingError(f"{path} cannot be read: {error.strerror}") from None
     values = dict(_from_tables(_table(_table(document, "tool"), "ambidex")))
     values.update(overrides or {})
     return _settings(values)

@@ -346,7 +346,7 @@ def test_an_app_that_raises_after_its_response_has_answered(
     ]
 
 
-@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError()])
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
 def test_what_is_no_exception_goes_on_and_nothing_is_answered(error: BaseException) -> None:
     responses: list[Response] = []
 
@@ -357,6 +357,30 @@ def test_what_is_no_exception_goes_on_and_nothing_is_answered(error: BaseExcepti
     asyncio.run(run())
 
     assert responses == []
+
+
+def test_a_request_that_is_cancelled_is_not_answered() -> None:
+    responses: list[Response] = []
+
+    async def waits(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    async def run() -> None:
+        task = asyncio.create_task(Exchange(b"", False, responses.append).run(waits, {}))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
+
+    assert responses == []
+
+
+def test_a_cancellation_of_the_apps_own_that_it_lets_out_is_a_500() -> None:
+    responses = answered(_raising(asyncio.CancelledError()))
+
+    assert [response.status for response in responses] == [500]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -181,14 +182,56 @@ def test_an_app_that_raises_is_a_plain_500_on_both_platforms(tmp_path: Path) -> 
     run(tmp_path, test, app=app)
 
 
-def test_new_code_gets_new_tasks(tmp_path: Path) -> None:
+def test_new_code_gets_new_tasks_and_no_request_is_lost_meanwhile(tmp_path: Path) -> None:
     async def test(running: Running, log: list[str]) -> None:
         old = set(running.ecs_service.pids)
-        await running.ecs_service.replace()
-        is_new = lambda answer: answer.status_code == 200 and int(answer.text) not in old  # noqa: E731
-        await served(running, is_new)
+        replacing = asyncio.create_task(running.ecs_service.replace())
+        while not replacing.done():
+            assert (await get(running.ecs_url)).status_code == 200
+        assert int((await get(running.ecs_url)).text) not in old
 
     run(tmp_path, test, TWO_TASKS)
+
+
+def test_new_code_that_never_becomes_healthy_is_told_and_tried_again(tmp_path: Path) -> None:
+    async def test(running: Running, log: list[str]) -> None:
+        # Of another length, for Python's own cache tells sources apart by second and size.
+        project(tmp_path, APP.replace("200 if healthy", "404 if healthy") + "# new\n")
+        await running.ecs_service.replace()
+        await logged(log, "failed its health checks (Health checks failed with these codes: [404])")
+
+    run(tmp_path, test, "[tool.ambidex.ecs]\ndrain = 0\nstop-timeout = 1")
+
+
+def test_a_command_that_is_away_for_a_while_is_tried_until_it_is_back(tmp_path: Path) -> None:
+    script = tmp_path / "start.sh"
+    text = f"#!/bin/sh\nexec {sys.executable} -m ambidex serve\n"
+    script.write_text(text)
+    script.chmod(0o755)
+
+    async def test(running: Running, log: list[str]) -> None:
+        script.unlink()
+        (pid,) = running.ecs_service.pids
+        os.kill(pid, signal.SIGKILL)
+        await logged(log, "no task can be started: there is no program './start.sh' to run")
+        script.write_text(text)
+        script.chmod(0o755)
+        await served(running, lambda answer: answer.status_code == 200)
+
+    run(tmp_path, test, '[tool.ambidex.ecs]\ncommand = ["./start.sh"]')
+
+
+def test_a_task_that_ignores_sigterm_is_killed_after_the_stop_time_out(tmp_path: Path) -> None:
+    command = 'command = ["uvicorn", "main:app", "--host", "{host}", "--port", "{port}"]'
+
+    async def test(running: Running, log: list[str]) -> None:
+        (pid,) = running.ecs_service.pids
+        os.kill(pid, signal.SIGSTOP)  # deaf to SIGTERM, and failing its health checks
+        await logged(log, "failed its health checks")
+        while Path(f"/proc/{pid}").exists():  # noqa: ASYNC110, ASYNC240 – of memory
+            await asyncio.sleep(0.01)
+
+    run(tmp_path, test, f"[tool.ambidex.ecs]\ndrain = 0\nstop-timeout = 1\n{command}")
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,21 @@ def test_a_header_that_would_split_the_message_is_not_written(header: tuple[byte
         header_block([b"HTTP/1.1 200 OK"], (header,))
 
 
+@pytest.mark.parametrize(
+    "name", [b"", b"a b", b" a", b"a ", b"x-a: 1, b", b"a:", b"a\t", b"a\x7f", b"\xe9", b"(a)"]
+)
+def test_a_header_whose_name_is_no_token_is_not_written(name: bytes) -> None:
+    with pytest.raises(ProtocolError, match="name is no token") as error:
+        header_block([b"HTTP/1.1 200 OK"], ((b"A", b"1"), (name, b"1")))
+
+    assert repr(name) in str(error.value)
+
+
+def test_a_header_name_may_have_every_character_of_a_token() -> None:
+    name = b"!#$%&'*+-.^_`|~09AZaz"  # RFC 9110 5.6.2
+    assert header_block([], ((name, b"1"),)) == name + b": 1\r\n\r\n"
+
+
 def test_chunks_are_written_with_their_length_in_hexadecimal() -> None:
     assert chunk(b"x" * 26) == b"1a\r\n" + b"x" * 26 + b"\r\n"
     assert last_chunk() == b"0\r\n\r\n"

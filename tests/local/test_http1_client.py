@@ -168,6 +168,8 @@ BROKEN = [
     pytest.param(
         b"HTTP/1.1 200 OK\r\nA: " + b"a" * (RESPONSE_HEAD_BYTES * 3), Malformed, id="endless header"
     ),
+    pytest.param(b"HTTP/1.1 600 Odd\r\nContent-Length: 0\r\n\r\n", Malformed, id="600"),
+    pytest.param(b"HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n", Malformed, id="099"),
     pytest.param(b"HTTP/1.1 101 Changed\r\n\r\n", Malformed, id="101 to nothing"),
 ]
 

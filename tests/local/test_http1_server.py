@@ -503,6 +503,174 @@ def test_a_second_answer_is_an_error(
     assert len(raised) == 1
 
 
+@pytest.mark.parametrize("status", [0, 99, 100, 101, 199, 600, 1000])
+@pytest.mark.parametrize("action", ["respond", "start"])
+def test_a_status_that_is_not_final_is_our_own_error(action: str, status: int) -> None:
+    raised = []
+
+    async def handler(exchange: ServerExchange) -> None:
+        with pytest.raises(ProtocolError, match=f"{status} is no status") as caught:
+            getattr(exchange, action)(status)
+        raised.append(caught.value)
+        exchange.respond(200)
+
+    async def main() -> bytes:
+        async with serving(handler) as server:
+            return await talk(server.port, b"GET / HTTP/1.1\r\n" + CLOSE + b"\r\n")
+
+    assert statuses(asyncio.run(main())) == [200]
+    assert len(raised) == 1
+
+
+async def half_closed(port: int, data: bytes) -> bytes:
+    """Send, close our side, and only then let the server begin to answer."""
+    async with connected(port) as (reader, writer):
+        writer.write(data)
+        writer.write_eof()
+        return await reader.read()
+
+
+async def some_turns() -> None:
+    """What waits in the kernel, an EOF too, comes in the next turn of the loop."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def answer_late(exchange: ServerExchange) -> None:
+    await exchange.read_body()
+    await some_turns()
+    if exchange.head.target != b"/streamed":
+        exchange.respond(200, (), exchange.head.target)
+        return
+    exchange.start(200)
+    for piece in (b"one", b"two"):
+        await exchange.write(piece)
+        await asyncio.sleep(0)
+    await exchange.end()
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+@pytest.mark.parametrize(
+    ("data", "expected", "end"),
+    [
+        pytest.param(b"GET /a HTTP/1.1\r\n" + H + b"\r\n", [200], b"/a", id="one"),
+        pytest.param(
+            b"POST /a HTTP/1.1\r\n" + H + b"Content-Length: 2\r\n\r\nab", [200], b"/a", id="body"
+        ),
+        pytest.param(
+            b"GET /streamed HTTP/1.1\r\n" + H + b"\r\n", [200], b"two\r\n0\r\n\r\n", id="streamed"
+        ),
+        pytest.param(
+            b"".join(b"GET /%d HTTP/1.1\r\n" % number + H + b"\r\n" for number in range(3)),
+            [200] * 3,
+            b"/2",
+            id="pipelined",
+        ),
+        pytest.param(
+            b"GET /a HTTP/1.1\r\n"
+            + H
+            + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+            + b"".join(b"GET /%d HTTP/1.1\r\n" % number + H + b"\r\n" for number in range(3)),
+            [200] * 4,
+            b"/2",
+            id="declined upgrade",
+        ),
+        pytest.param(
+            b"GET /a HTTP/1.1\r\n" + H + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+            b"POST /b HTTP/1.1\r\n" + H + b"Content-Length: 3\r\n\r\na",
+            [200],
+            b"/a",
+            id="cut body behind a declined upgrade",
+        ),
+        pytest.param(
+            b"GET /a HTTP/1.1\r\n" + H + b"\r\nBROKEN\r\n\r\n", [200, 400], b"400", id="malformed"
+        ),
+        pytest.param(b"GET /a HTTP/1.1\r\n" + H + b"\r\nGET", [200], b"/a", id="cut head"),
+    ],
+)
+def test_a_client_that_closes_only_its_own_side_gets_its_answers_and_the_end(
+    run: Run, data: bytes, expected: list[int], end: bytes
+) -> None:
+    async def main() -> bytes:
+        async with serving(answer_late) as server:
+            responses = await half_closed(server.port, data)
+            await some_turns()
+            assert not server.connections  # it does not linger
+            return responses
+
+    responses = run(main())
+    assert statuses(responses) == expected
+    assert responses.endswith(end)
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_a_tunnel_ends_where_the_client_has_closed_its_side_before(run: Run) -> None:
+    async def handler(exchange: ServerExchange) -> None:
+        await some_turns()
+        tunnel = exchange.tunnel()
+        while data := await tunnel.read():
+            await tunnel.write(data.upper())
+        tunnel.close()
+
+    async def main() -> bytes:
+        async with serving(handler) as server:
+            return await half_closed(
+                server.port,
+                b"GET / HTTP/1.1\r\n" + H + b"Connection: Upgrade\r\nUpgrade: a\r\n\r\nearly",
+            )
+
+    assert run(main()) == b"HTTP/1.1 101 Switching Protocols\r\n\r\nEARLY"
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+@pytest.mark.parametrize("watches_first", [True, False])
+def test_a_client_that_closes_its_side_has_left_where_the_handler_watches(
+    run: Run, watches_first: bool
+) -> None:
+    told = []
+
+    async def handler(exchange: ServerExchange) -> None:
+        if not watches_first:
+            await some_turns()
+            assert not exchange.is_disconnected
+        await exchange.disconnected
+        told.append(exchange.is_disconnected)
+
+    async def main() -> bytes:
+        async with serving(handler) as server:
+            return await half_closed(server.port, b"GET / HTTP/1.1\r\n" + H + b"\r\n")
+
+    assert run(main()) == b""
+    assert told == [True]
+
+
+async def write_on(exchange: ServerExchange) -> None:
+    while True:
+        await exchange.write(b"x")
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_a_client_that_leaves_is_noticed_when_it_is_written_to(run: Run) -> None:
+    async def main() -> None:
+        began, ended = asyncio.Event(), asyncio.Event()
+
+        async def handler(exchange: ServerExchange) -> None:
+            began.set()
+            exchange.start(200)
+            with pytest.raises(Disconnected):
+                await write_on(exchange)
+            ended.set()
+
+        async with serving(handler) as server:
+            async with connected(server.port) as (_, writer):
+                writer.write(b"GET / HTTP/1.1\r\n" + H + b"\r\n")
+                await began.wait()
+            await ended.wait()
+
+    run(main())
+
+
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
 def test_a_client_that_leaves_is_noticed_and_leaves_nothing_behind(run: Run) -> None:
     async def main() -> list[bool]:

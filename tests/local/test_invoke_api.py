@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import httpx
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -159,6 +160,42 @@ def test_a_bad_request_is_the_error_that_aws_gives(
     call(tmp_path, test)
 
 
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        pytest.param({"X-Amz-Client-Context": "@@@a"}, b"{}", id="a context that is no base64"),
+        pytest.param({"X-Amz-Client-Context": "W10="}, b"{}", id="a context that is no object"),
+        pytest.param({}, b"1" * 5000, id="more digits than Python takes"),
+        pytest.param({}, b"[" * 200_000, id="nested beyond the stack"),
+    ],
+)
+def test_what_boto3_would_not_send_is_refused_in_awss_form(
+    tmp_path: Path, headers: dict[str, str], body: bytes
+) -> None:
+    async def main() -> None:
+        async with (
+            lambda_service(tmp_path, project(tmp_path, APP)) as service,
+            httpx.AsyncClient() as client,
+        ):
+            path = f"/2015-03-31/functions/{service.service.function.name}/invocations"
+            answer = await client.post(service.invoke_api + path, content=body, headers=headers)
+            assert answer.status_code == 400
+            assert answer.headers["x-amzn-errortype"] == "InvalidRequestContentException"
+            assert answer.json()["Type"] == "User"
+
+    asyncio.run(main())
+
+
+def test_a_client_context_of_several_lines_reaches_the_app(tmp_path: Path) -> None:
+    def test(client: Any, name: str) -> None:
+        document = json.dumps({"custom": {"who": "me"}}, indent=1).encode()
+        context = base64.b64encode(document).decode()
+        answer = client.invoke(FunctionName=name, Payload=event("/context"), ClientContext=context)
+        assert json.loads(answer["Payload"].read())["body"] == "me"
+
+    call(tmp_path, test)
+
+
 def test_beyond_the_limit_the_caller_is_told_of_too_many_requests(tmp_path: Path) -> None:
     app = """
     import asyncio
@@ -170,8 +207,6 @@ def test_beyond_the_limit_the_caller_is_told_of_too_many_requests(tmp_path: Path
     async def main() -> None:
         async with lambda_service(tmp_path, project(tmp_path, app), concurrency=1) as service:
             service.service.invoke(event())
-            import httpx
-
             async with httpx.AsyncClient() as client:
                 name = service.service.function.name
                 path = f"/2015-03-31/functions/{name}/invocations"

@@ -112,7 +112,7 @@ def test_background_work_runs_after_the_result_and_before_the_next_event_is_aske
         response = await get(service, "/background")
         await service.logged("REPORT")
         assert response.text == "done"
-        assert only(service).calls == ["NEXT", "RESULT", "PING", "NEXT"]
+        assert list(only(service).calls) == ["NEXT", "RESULT", "PING", "NEXT"]
 
     run(tmp_path, test)
 
@@ -123,7 +123,7 @@ def test_a_handler_under_awslambdaric_holds_the_result_until_background_work_is_
     async def test(service: Service) -> None:
         assert (await get(service, "/background")).text == "done"
         await service.logged("REPORT")
-        assert only(service).calls == ["NEXT", "PING", "RESULT", "NEXT"]
+        assert list(only(service).calls) == ["NEXT", "PING", "RESULT", "NEXT"]
 
     app = APP + "\nfrom ambidex import Handler\nhandler = Handler(app)\n"
     run(tmp_path, test, app, AWSLAMBDARIC)
@@ -440,6 +440,125 @@ def test_no_process_is_left_even_what_the_app_has_started_itself(tmp_path: Path)
     run(tmp_path, test, app)
     for pid in pids:
         assert not Path(f"/proc/{pid}").exists() or " Z " in Path(f"/proc/{pid}/stat").read_text()
+
+
+def test_one_environment_is_enough_for_one_client_after_another(tmp_path: Path) -> None:
+    # The next request comes before the environment has asked for the next event.
+    async def test(service: Service) -> None:
+        async with httpx.AsyncClient() as client:
+            for _ in range(100):
+                assert (await client.get(service.http_api + "/pid")).status_code == 200
+
+    run(tmp_path, test, concurrency=1)
+
+
+def test_background_work_holds_no_other_request_up_for_long(tmp_path: Path) -> None:
+    app = """
+    import asyncio, os
+    async def app(scope, receive, send):
+        assert scope["type"] == "http"
+        await answer(send, body=str(os.getpid()).encode())
+        if scope["path"] == "/background":
+            await asyncio.sleep(600)
+    """
+
+    async def test(service: Service) -> None:
+        busy = (await get(service, "/background")).text
+        others = [(await get(service, "/")).text for _ in range(3)]
+        assert busy not in others
+        assert len(set(others)) == 1
+
+    run(tmp_path, test, app)
+
+
+def test_output_without_end_or_line_end_holds_nobody_up(tmp_path: Path) -> None:
+    app = """
+    import os, threading
+    def flood():
+        while True:
+            os.write(1, b"some line of a log\\n" * 3000)
+    async def app(scope, receive, send):
+        assert scope["type"] == "http"
+        if scope["path"] == "/flood":
+            threading.Thread(target=flood, daemon=True).start()
+        if scope["path"] == "/long":
+            os.write(1, b"x" * 3_000_000 + b"\\n")
+        await answer(send, body=b"ok")
+    """
+
+    async def test(service: Service) -> None:
+        assert (await get(service, "/long")).text == "ok"
+        await service.logged("REPORT")
+        cut = [line for line in service.log if line.startswith("x")]
+        assert sum(map(len, cut)) == 3_000_000
+        assert max(map(len, cut)) <= 256 * 1024
+        assert (await get(service, "/flood")).text == "ok"
+        assert (await get(service, "/")).text == "ok"
+
+    run(tmp_path, test, app)
+
+
+def test_a_failing_start_of_a_process_leaves_nothing_open(tmp_path: Path) -> None:
+    async def test(service: Service) -> None:
+        before = len(list(Path("/proc/self/fd").iterdir()))  # noqa: ASYNC240 – of memory
+        for _ in range(5):
+            outcome = await service.service.invoke(b"{}").outcome
+            assert outcome.error_type == "Runtime.InvalidEntrypoint"
+        assert len(list(Path("/proc/self/fd").iterdir())) == before  # noqa: ASYNC240 – of memory
+
+    run(tmp_path, test, warm=False, command=("no-such-program",))
+
+
+def test_a_command_with_a_folder_is_the_projects_own(tmp_path: Path) -> None:
+    script = tmp_path / "start.sh"
+    script.write_text(f"#!/bin/sh\nexec {sys.executable} -m ambidex serve\n")
+    script.chmod(0o755)
+
+    async def test(service: Service) -> None:
+        assert (await get(service, "/started")).text == "1"
+
+    run(tmp_path, test, command=("./start.sh",))
+
+
+def test_a_warm_up_whose_init_takes_too_long_leaves_it_to_the_first_invocation(
+    tmp_path: Path,
+) -> None:
+    slow_once = f"""
+    import pathlib, time
+    marker = pathlib.Path({str(tmp_path / "marker")!r})
+    if not marker.exists():
+        marker.touch()
+        time.sleep(600)
+    async def app(scope, receive, send):
+        assert scope["type"] == "http"
+        await answer(send, body=b"at last")
+    """
+
+    async def test(service: Service) -> None:
+        await service.logged("it is done again within the first invocation")
+        assert (await get(service, "/")).text == "at last"
+
+    run(tmp_path, test, slow_once, limits=Limits(init_s=1))
+
+
+def test_an_app_that_lets_a_cancellation_out_is_a_500_and_the_environment_stays(
+    tmp_path: Path,
+) -> None:
+    app = """
+    import asyncio, os
+    async def app(scope, receive, send):
+        assert scope["type"] == "http"
+        if scope["path"] == "/cancelled":
+            raise asyncio.CancelledError
+        await answer(send, body=str(os.getpid()).encode())
+    """
+
+    async def test(service: Service) -> None:
+        pid = only(service).pid
+        assert (await get(service, "/cancelled")).status_code == 500
+        assert (await get(service, "/")).text == str(pid)
+
+    run(tmp_path, test, app)
 
 
 def test_no_time_out_while_somebody_debugs(tmp_path: Path) -> None:

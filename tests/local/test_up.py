@@ -69,7 +69,8 @@ def up(folder: Path, *arguments: str, ports: list[str] = FREE_PORTS) -> Iterator
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-        process.stderr.read()
+        if not process.stderr.closed:
+            process.stderr.read()
         process.wait()
         process.stdout.close()
         process.stderr.close()
@@ -355,6 +356,34 @@ def test_nothing_times_out_while_somebody_debugs(tmp_path: Path) -> None:
     project(tmp_path, app, "[tool.ambidex.lambda]\ntimeout = 1")
     with up(tmp_path, "--debug") as running:
         assert httpx.get(f"{running.lambda_url}/slow").status_code == 200
+
+
+def test_restarts_and_the_end_leave_no_word_of_ours(tmp_path: Path) -> None:
+    project(tmp_path, OK)
+    with up(tmp_path, "--reload") as running:
+        for number in range(3):
+            project(tmp_path, OK.replace("one", "a" * (number + 10)))
+            running.logged("main.py changed: restarting")
+            while len(httpx.get(running.lambda_url).text) != number + 10:
+                os.sched_yield()
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.stderr is not None
+        rest = running.process.stderr.read()
+        assert running.process.wait() == 0
+        assert "Traceback" not in rest
+        assert "Task " not in rest
+
+
+def test_a_reader_of_the_log_that_leaves_stops_nothing(tmp_path: Path) -> None:
+    project(tmp_path, OK)
+    with up(tmp_path) as running:
+        assert running.process.stderr is not None
+        running.process.stderr.close()
+        for _ in range(3):
+            assert httpx.get(running.lambda_url).text == "one"
+            assert httpx.get(running.ecs_url).text == "one"
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait() == 0
 
 
 def test_unknown_options_and_commands_are_usage_errors() -> None:

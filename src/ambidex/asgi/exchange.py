@@ -100,9 +100,13 @@ class Exchange:
         """
         try:
             await app(scope, self.receive, self.send)
-        except Exception:
-            logger.exception(_FAILURES[self.state, Step.RAISE])
-            self._over(Step.RAISE)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            self._raised()  # nobody cancelled the request: the app let one of its own get out
+        except Exception:  # noqa: BLE001 – the app's, and this is where it is answered for
+            self._raised()
         else:
             if self.state is not State.COMPLETE:
                 logger.error(_FAILURES[self.state, Step.RETURN])
@@ -140,6 +144,10 @@ class Exchange:
                 self._complete()
         else:
             raise RuntimeError(f"unexpected ASGI message {kind!r}")
+
+    def _raised(self) -> None:
+        logger.exception(_FAILURES[self.state, Step.RAISE])
+        self._over(Step.RAISE)
 
     def _after(self, step: Step, kind: str) -> State:
         state = TRANSITIONS.get((self.state, step))

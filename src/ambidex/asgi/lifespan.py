@@ -74,6 +74,8 @@ class Lifespan:
         waiter.cancel()
         if self._task.done() and not self._task.cancelled():
             self._task.result()  # SystemExit and the like go on
+        if self._task.cancelled() and self._stage is _State.STARTING:
+            raise StartupError("the app's startup failed: it was cancelled, by the app itself")
         if self._stage is _State.FAILED:
             await asyncio.wait({self._task}, timeout=_RAISE_S)
             self._task.cancel()

@@ -11,12 +11,13 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ambidex.errors import AmbidexError
 from ambidex.local import process
-from ambidex.local.process import Process
+from ambidex.local.process import CommandError, Process
 from ambidex.local.reaper import Reaper
 from ambidex.local.target_group import State, Target, TargetGroup
 
@@ -45,7 +46,6 @@ class _Task:
     def __init__(self, running: Process, target: Target) -> None:
         self.process = running
         self.target = target
-        self.was_healthy = False
 
 
 class EcsService:
@@ -76,9 +76,9 @@ class EcsService:
         self._on_log = on_log
         self._on_event = on_event
         self._tasks: set[_Task] = set()
+        self._starting: set[int] = set()  # ports of tasks that are not there yet
         self._keepers: set[asyncio.Task[None]] = set()
         self._stopping: set[asyncio.Task[None]] = set()
-        self._is_closing = False
 
     @property
     def pids(self) -> list[int]:
@@ -119,38 +119,45 @@ class EcsService:
                     "name a path that answers 200 as `health-path` in [tool.ambidex.ecs]",
                 )
         for task in first:
-            task.was_healthy = True
             self._keep(task)
 
     async def replace(self) -> None:
-        """Put new tasks in the place of all there are: the code is new."""
+        """Put new tasks in the place of all there are, for the code is new.
+
+        The old ones serve until the new ones are healthy, or have shown that they will not be.
+        """
+        outdated = list(self._tasks)
         keepers = list(self._keepers)
         for keeper in keepers:
             keeper.cancel()
         await asyncio.gather(*keepers, return_exceptions=True)
-        outdated = list(self._tasks)
+        fresh = []
         for _ in range(self._count):
-            self._spawn(self._keepers, self._keep_one())
+            task = await self._started()
+            self._keep(task)
+            fresh += [task] if task else []
+        for task in fresh:
+            await self._group.settled(task.target)
         for task in outdated:
             self._deregister(task)
-            self._spawn(self._stopping, self._end(task, signal.SIGINT, _END_S))
+            self._spawn(self._stopping, self._retire(task))
 
     async def close(self) -> None:
         """End all tasks; nothing is drained, for the load balancer is gone."""
-        self._is_closing = True
         for worker in (*self._keepers, *self._stopping):
             worker.cancel()
         await asyncio.gather(*self._keepers, *self._stopping, return_exceptions=True)
         # SIGINT is "stop now" to uvicorn and its kin, where SIGTERM may mean to drain first. A task
         # that still starts has nothing to shut down.
         ends = [
-            self._end(task, signal.SIGINT if task.was_healthy else signal.SIGKILL, _END_S)
+            self._end(task, signal.SIGINT if task.target.was_healthy else signal.SIGKILL, _END_S)
             for task in self._tasks
         ]
         await asyncio.gather(*ends)
 
     async def _run(self) -> _Task:
-        port = _free_port()
+        port = _free_port({task.target.port for task in self._tasks} | self._starting)
+        self._starting.add(port)
         command = [
             part.replace("{host}", HOST).replace("{port}", str(port))
             for part in self._definition.command
@@ -172,26 +179,34 @@ class EcsService:
             running.signal(signal.SIGKILL)
             await running.ended()
             raise
+        finally:
+            self._starting.discard(port)
         task = _Task(running, self._group.register(HOST, port))
         self._tasks.add(task)
         return task
 
-    def _keep(self, task: _Task) -> None:
+    async def _started(self) -> _Task | None:
+        try:
+            return await self._run()
+        except CommandError as error:
+            self._on_event(f"no task can be started: {error.message}")
+            return None
+
+    def _keep(self, task: _Task | None) -> None:
         self._spawn(self._keepers, self._keep_one(task))
 
-    async def _keep_one(self, task: _Task | None = None) -> None:
+    async def _keep_one(self, task: _Task | None) -> None:
         pause_s = _FIRST_PAUSE_S
         while True:
-            if task is None:
-                task = await self._run()
-            how = await self._over(task)
-            self._on_event(f"a task {how}, another one takes its place")
-            if not task.was_healthy:
+            if task is not None:
+                how = await self._over(task)
+                self._on_event(f"a task {how}, another one takes its place")
+            if task is not None and task.target.was_healthy:
+                pause_s = _FIRST_PAUSE_S
+            else:
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-            else:
-                pause_s = _FIRST_PAUSE_S
-            task = None
+            task = await self._started()
 
     async def _over(self, task: _Task) -> str:
         """Wait until a task has ended, or has to be replaced; how it went."""
@@ -212,8 +227,6 @@ class EcsService:
         return f"failed its health checks ({task.target.reason})"
 
     async def _unhealthy(self, task: _Task) -> None:
-        await self._group.reached(task.target, State.HEALTHY)
-        task.was_healthy = True
         await self._group.reached(task.target, State.UNHEALTHY)
         if not self._definition.has_timeouts:
             await asyncio.get_running_loop().create_future()
@@ -221,6 +234,12 @@ class EcsService:
     def _deregister(self, task: _Task) -> None:
         if task.target in self._group.targets:
             self._group.deregister(task.target)
+
+    async def _retire(self, task: _Task) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._definition.stop_timeout_s):
+                await task.target.drained()
+        await self._end(task, signal.SIGINT, _END_S)
 
     async def _end(self, task: _Task, number: signal.Signals, limit_s: float) -> None:
         task.process.signal(number)
@@ -238,11 +257,14 @@ class EcsService:
         running.add_done_callback(owner.discard)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _free_port(taken: set[int]) -> int:
+    # A port that is given out is free until its task listens: nobody else may get it.
+    while True:
+        with socket.socket() as probe:
+            probe.bind((HOST, 0))
+            port: int = probe.getsockname()[1]
+        if port not in taken:
+            return port
 
 
 def _how(status: int) -> str:

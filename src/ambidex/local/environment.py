@@ -7,7 +7,9 @@ Source: lambda/latest/dg/lambda-runtime-environment.html
 """
 
 import asyncio
+import math
 import signal
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from json import loads
@@ -21,7 +23,7 @@ from ambidex.local.http1.exchange import ServerExchange
 from ambidex.local.http1.messages import BodyTooLarge, Limits
 from ambidex.local.ids import hex_id
 from ambidex.local.invocation import Invocation, Outcome, failure
-from ambidex.local.process import Process
+from ambidex.local.process import CommandError, Process
 from ambidex.local.reaper import Reaper
 from ambidex.local.runtime_api import RESULT_BYTES, Answer, Attempt, Call, State
 from ambidex.local.variables import Function
@@ -30,6 +32,9 @@ HOST = "127.0.0.1"
 
 # A runtime's own requests are small: what does not fit is no runtime.
 _LIMITS = Limits(request_line_bytes=8192, header_line_bytes=1024 * 1024, head_bytes=1024 * 1024)
+
+
+INIT_OVERRAN = "Sandbox.Timedout"
 
 
 class InitFailure(NamedTuple):
@@ -65,7 +70,9 @@ class Environment:
         self.initialised: asyncio.Future[InitFailure | None] = loop.create_future()
         self.ended: asyncio.Future[None] = loop.create_future()
         self.ready_since = 0.0
-        self.calls: list[str] = []
+        self.calls: deque[str] = deque(maxlen=100)
+        self.answered_s = -math.inf  # by the loop's clock
+        self.is_dying = False
         self._function = function
         self._reaper = reaper
         self._on_log = on_log
@@ -90,9 +97,12 @@ class Environment:
         Raises:
             CommandError: the command cannot be started.
         """
-        self._server = await http1_server.listen(
-            self._answer, HOST, 0, limits=_LIMITS, refuse=_refuse, keep_alive_s=None
-        )
+        try:
+            self._server = await http1_server.listen(
+                self._answer, HOST, 0, limits=_LIMITS, refuse=_refuse, keep_alive_s=None
+            )
+        except OSError as error:
+            raise CommandError(f"no environment can be started: {error.strerror}") from None
         stream = f"{datetime.now(UTC):%Y/%m/%d}/[$LATEST]{hex_id(32)}"
         environ = self._function.environ | {
             "AWS_LAMBDA_RUNTIME_API": f"{HOST}:{self._server.port}",
@@ -102,7 +112,7 @@ class Environment:
             self._process = await process.start(
                 self._function.command, self._function.folder, environ, self._line, self._reaper
             )
-        except process.CommandError:
+        except CommandError:
             self._server.close()
             raise
         self._watcher = asyncio.create_task(self._watch(self._process))
@@ -152,15 +162,18 @@ class Environment:
 
     def kill(self) -> None:
         """End it at once."""
+        self.is_dying = True
         if self._process is not None:
             self._process.signal(signal.SIGKILL)
 
     async def _watch(self, running: Process) -> None:
         status = await running.ended()
+        self.is_dying = True
         if self._timer is not None:
             self._timer.cancel()
         assert self._server is not None
-        self._server.close()
+        self._server.abort()
+        await self._server.closed()
         reason = _exit_reason(status)
         if not self.initialised.done():
             self._init_failed("Runtime.ExitError", f"Runtime exited {reason}")
@@ -184,7 +197,7 @@ class Environment:
     def overran(self, limit_s: float) -> None:
         """Its init takes longer than it may."""
         message = f"Init took longer than {limit_s:g} seconds"
-        self._init_failed("Sandbox.Timedout", message, "timeout")
+        self._init_failed(INIT_OVERRAN, message, "timeout")
 
     def _init_failed(self, kind: str, message: str, status: str = "error") -> None:
         milliseconds = (perf_counter() - self._started) * 1000
@@ -192,7 +205,8 @@ class Environment:
             f"INIT_REPORT Init Duration: {milliseconds:.2f} ms\tPhase: init\tStatus: {status}\t"
             f"Error Type: {kind}"
         )
-        self.initialised.set_result(InitFailure(kind, message))
+        if not self.initialised.done():
+            self.initialised.set_result(InitFailure(kind, message))
 
     def _time_out(self) -> None:
         self._timed_out = True
@@ -231,6 +245,9 @@ class Environment:
             assert self._attempt is not None
             _respond(exchange, runtime_api.event_answer(self._attempt))
             return
+        if self.state is State.READY:
+            _respond(exchange, await asyncio.shield(self._next))
+            return
         assert self._process is not None
         self._process.take_output()
         was = self.state
@@ -241,7 +258,8 @@ class Environment:
             self._process.max_memory_mib()  # so that there is one if it does not live to a report
             self._init_ms = (perf_counter() - self._started) * 1000
             self._unbilled_init_ms = self._init_ms
-            self.initialised.set_result(None)
+            if not self.initialised.done():
+                self.initialised.set_result(None)
         self._next = self._loop.create_future()
         # An invocation that has waited for the init is delivered before anything is frozen.
         self._on_ready(self)
@@ -279,6 +297,7 @@ class Environment:
             kind = _header(exchange, b"lambda-runtime-function-error-type")
             outcome = Outcome(payload, (kind or "Unhandled") if call is Call.ERROR else "")
         self.state = State.ANSWERED
+        self.answered_s = self._loop.time()
         invocation.settle(outcome)
 
     def _finish(self, invocation: Invocation, status: str = "") -> None:

@@ -4,7 +4,7 @@ Source: elasticloadbalancing/latest/application/lambda-functions.html,
 elasticloadbalancing/latest/application/load-balancer-troubleshooting.html
 """
 
-from json import JSONDecodeError, dumps, loads
+from json import dumps, loads
 
 from ambidex.events import alb
 from ambidex.events.fields import EventError
@@ -62,7 +62,7 @@ class AlbToLambda:
             return
         try:
             response = alb.to_response(loads(outcome.payload), self._group)
-        except (JSONDecodeError, UnicodeDecodeError, EventError) as error:
+        except (ValueError, RecursionError, EventError) as error:
             own(502, front_door.MALFORMED % error)
             return
         front_door.respond(exchange, response, (), lambda reason: page(502, reason))

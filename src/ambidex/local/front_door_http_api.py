@@ -6,7 +6,7 @@ apigateway/latest/developerguide/http-api-quotas.html
 
 import asyncio
 from http import HTTPStatus
-from json import JSONDecodeError, dumps, loads
+from json import dumps, loads
 from time import time
 
 from ambidex.events import http_api
@@ -77,7 +77,7 @@ class HttpApi:
             return
         try:
             response = http_api.to_response(loads(outcome.payload))
-        except (JSONDecodeError, UnicodeDecodeError, EventError) as error:
+        except (ValueError, RecursionError, EventError) as error:
             own(500, front_door.MALFORMED % error)
             return
         added = ((b"Apigw-Requestid", request_id.encode()),)

@@ -4,10 +4,10 @@ Source: lambda/latest/api/API_Invoke.html
 """
 
 from base64 import b64decode, b64encode
-from json import JSONDecodeError, dumps, loads
+from json import dumps, loads
 from urllib.parse import unquote
 
-from ambidex.http import header
+from ambidex.http import Headers, header
 from ambidex.local.http1.exchange import ServerExchange
 from ambidex.local.http1.messages import BodyTooLarge
 from ambidex.local.ids import request_id
@@ -57,21 +57,22 @@ class InvokeApi:
         try:
             event = await exchange.read_body(PAYLOAD_BYTES) or b"{}"
             loads(event)
-            client_context = b64decode(_text(exchange, b"x-amz-client-context")).decode()
-            invocation = self._service.invoke(
-                event,
-                request_id(),
-                _text(exchange, b"x-amzn-trace-id"),
-                client_context,
-            )
         except BodyTooLarge:
             message = f"Request must be smaller than {PAYLOAD_BYTES} bytes for the Invoke API"
             _fail(exchange, 413, "RequestTooLargeException", message)
             return
-        except (JSONDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:
             message = f"Could not parse request body into json: {error}"
             _fail(exchange, 400, "InvalidRequestContentException", message)
             return
+        try:
+            client_context = _client_context(_text(exchange, b"x-amz-client-context"))
+        except (ValueError, RecursionError) as error:
+            message = f"Client context must be the base64 of a JSON object: {error}"
+            _fail(exchange, 400, "InvalidRequestContentException", message)
+            return
+        trace_id = _text(exchange, b"x-amzn-trace-id")
+        invocation = self._service.invoke(event, request_id(), trace_id, client_context)
         try:
             outcome = await invocation.outcome
         except ThrottledError:
@@ -88,6 +89,22 @@ class InvokeApi:
             await invocation.finished
             headers.append((b"X-Amz-Log-Result", b64encode(invocation.log_tail())))
         exchange.respond(200, tuple(headers), outcome.payload)
+
+
+def refuse(status: int) -> tuple[Headers, bytes]:
+    """The Invoke API's own answer to what is no request."""
+    body = dumps({"Type": "User", "Message": f"HTTP {status}"}).encode()
+    return ((b"Content-Type", b"application/json"),), body
+
+
+def _client_context(encoded: str) -> str:
+    """The JSON of a client context, on one line, for it travels in a header."""
+    if not encoded:
+        return ""
+    value = loads(b64decode(encoded))
+    if not isinstance(value, dict):
+        raise ValueError("it is no object")  # noqa: TRY004 – a value of the wrong kind, from outside
+    return dumps(value)
 
 
 def _text(exchange: ServerExchange, name: bytes) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
 from ambidex.errors import AmbidexError
-from ambidex.local.environment import Environment, InitFailure
+from ambidex.local.environment import INIT_OVERRAN, Environment, InitFailure
 from ambidex.local.ids import request_id as new_request_id
 from ambidex.local.invocation import Invocation, ThrottledError, failure
 from ambidex.local.process import CommandError
@@ -79,8 +79,14 @@ class LambdaService:
         environment = self._new_environment()
         await environment.start()
         failed = await self._initialised(environment, self._limits.init_s)
-        if failed is not None:
-            raise InitError(f"the app does not start on Lambda: {failed.message}")
+        if failed is None:
+            return
+        if failed.error_type == INIT_OVERRAN:
+            self._on_log(f"{failed.message}: it is done again within the first invocation")
+            return
+        raise InitError(
+            f"the app does not start on Lambda: {failed.message}", "its own lines above say why"
+        )
 
     def invoke(
         self, event: bytes, request_id: str = "", trace_id: str = "", client_context: str = ""
@@ -104,7 +110,8 @@ class LambdaService:
             if environment.is_ready:
                 environment.deliver(invocation)
                 return invocation
-        if any(environment.has_answered for environment in self.environments):
+        latest_s = self._loop.time() - self._limits.grace_s
+        if any(each.has_answered and each.answered_s > latest_s for each in self.environments):
             self._queue.append(invocation)
             self._loop.call_later(self._limits.grace_s, self._waited_long_enough, invocation)
         else:
@@ -121,7 +128,7 @@ class LambdaService:
         if starting is not None:
             self._waiting[starting] = invocation
             self._spawn(self._await_init(starting, invocation))
-        elif len(self.environments) < self.function.concurrency:
+        elif sum(not each.is_dying for each in self.environments) < self.function.concurrency:
             environment = self._new_environment()
             self._waiting[environment] = invocation
             self._spawn(self._cold_start(environment, invocation))
@@ -193,8 +200,12 @@ class LambdaService:
         self._waiting.pop(environment, None)
         environment = self._new_environment()
         self._waiting[environment] = invocation
-        await environment.start()
-        failed = await self._initialised(environment, self.function.timeout_s)
+        try:
+            await environment.start()
+        except CommandError as error:
+            failed = InitFailure("Runtime.InvalidEntrypoint", error.message)
+        else:
+            failed = await self._initialised(environment, self.function.timeout_s)
         if failed is not None:
             self._gave_up(environment, invocation, failed)
 

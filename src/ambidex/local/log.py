@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TextIO
 
 _COLOURS = {"lambda": "\x1b[33m", "ecs": "\x1b[36m", "up": "\x1b[2m"}
@@ -21,9 +22,10 @@ def printer(source: str, stream: TextIO | None = None) -> Callable[[str], None]:
         prefix = f"{_COLOURS[source]}{source:<{_WIDTH}} |{_RESET} "
 
     def show(line: str) -> None:
-        parts = line.rstrip("\r\n").replace("\t", "  ").split("\r")
-        out.write("".join(f"{prefix}{part}\n" for part in parts))
-        out.flush()
+        parts = line.rstrip("\r\n").replace("\t", "  ").replace("\n", "\r").split("\r")
+        with suppress(OSError, ValueError):  # whoever read it has left, and the rest goes on
+            out.write("".join(f"{prefix}{part}\n" for part in parts))
+            out.flush()
 
     return show
 

@@ -16,6 +16,11 @@ from ambidex.errors import AmbidexError, shown
 from ambidex.local.reaper import Reaper
 
 _READ_BYTES = 64 * 1024
+# What a pipe may hold at most on Linux (fs.pipe-max-size): a writer that never rests is left alone.
+_PIPE_READS = 16
+# Longer lines are cut, as CloudWatch cuts events.
+# Source: AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html, "Event size"
+_LINE_BYTES = 256 * 1024
 
 
 class CommandError(AmbidexError):
@@ -36,17 +41,12 @@ class Process:
         self._process = process
         self._output = output
         self._on_line = on_line
-        self._partial = b""
+        self._partial = bytearray()
         self._reaper = reaper
         self._is_frozen = False
         self._status = _open_status(process.pid)
         self._max_memory_mib = 0
-        asyncio.get_running_loop().add_reader(output, self.take_output)
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the process is known to have ended."""
-        return self._process.returncode is not None
+        asyncio.get_running_loop().add_reader(output, self._read)
 
     async def ended(self) -> int:
         """Wait for the end; the exit status, negative for a signal."""
@@ -58,8 +58,8 @@ class Process:
             self._output = -1
             if self._partial:
                 self._on_line(self._partial.decode(errors="replace"))
-                self._partial = b""
-            # Whatever the process started and left behind ends with it, as in a container.
+                self._partial.clear()
+            # What the process has left behind in its group ends with it.
             self.signal(signal.SIGKILL)
             if self._status >= 0:
                 os.close(self._status)
@@ -84,18 +84,34 @@ class Process:
             os.killpg(self.pid, number)
 
     def take_output(self) -> None:
-        """Hand on the lines that have been written so far."""
-        while self._output >= 0:
-            try:
-                data = os.read(self._output, _READ_BYTES)
-            except BlockingIOError:
+        """Hand on the lines that have been written so far, as far as a pipe holds them."""
+        for _ in range(_PIPE_READS):
+            if not self._read():
                 return
-            if not data:
-                asyncio.get_running_loop().remove_reader(self._output)
-                return
-            *lines, self._partial = (self._partial + data).split(b"\n")
-            for line in lines:
+
+    def _read(self) -> bool:
+        if self._output < 0:
+            return False
+        try:
+            data = os.read(self._output, _READ_BYTES)
+        except BlockingIOError:
+            return False
+        if not data:
+            asyncio.get_running_loop().remove_reader(self._output)
+            return False
+        self._split(data)
+        return True
+
+    def _split(self, data: bytes) -> None:
+        head, newline, rest = data.rpartition(b"\n")
+        self._partial += head if newline else rest
+        if newline:
+            for line in bytes(self._partial).split(b"\n"):
                 self._on_line(line.decode(errors="replace"))
+            self._partial = bytearray(rest)
+        while len(self._partial) > _LINE_BYTES:
+            self._on_line(bytes(self._partial[:_LINE_BYTES]).decode(errors="replace"))
+            del self._partial[:_LINE_BYTES]
 
     def max_memory_mib(self) -> int:
         """The most memory that the process has held so far, in MiB; 0 if it cannot be told."""
@@ -130,11 +146,16 @@ async def start(
     Raises:
         CommandError: there is no such program, or it may not be run.
     """
-    read_end, write_end = os.pipe()
+    program = _found(command[0], folder, environ)
+    try:
+        read_end, write_end = os.pipe()
+    except OSError as error:
+        raise CommandError(f"nothing can be started: {error.strerror}") from None
     os.set_blocking(read_end, False)
     try:
         process = await asyncio.create_subprocess_exec(
-            *_found(command, environ),
+            program,
+            *command[1:],
             cwd=folder,
             env=dict(environ),
             stdin=asyncio.subprocess.DEVNULL,
@@ -156,16 +177,17 @@ def has_peak_memory() -> bool:
     return Path("/proc/self/status").exists()
 
 
-def _found(command: Sequence[str], environ: Mapping[str, str]) -> Sequence[str]:
+def _found(program: str, folder: Path, environ: Mapping[str, str]) -> str:
     from shutil import which
 
-    program = which(command[0], path=environ.get("PATH"))
-    if program is None:
+    # A program that is named with its folder is meant from the project's, as in a container.
+    found = which(str(folder / program) if "/" in program else program, path=environ.get("PATH"))
+    if found is None:
         raise CommandError(
-            f"there is no program {shown(command[0])} to run",
+            f"there is no program {shown(program)} to run",
             "check `command` in [tool.ambidex.lambda] and [tool.ambidex.ecs]",
         )
-    return [program, *command[1:]]
+    return found
 
 
 def _open_status(pid: int) -> int:

@@ -87,6 +87,7 @@ class Target:
         port: its port.
         state: its health.
         reason: why the last check failed, empty if it passed or there was none.
+        was_healthy: whether it has ever been.
         in_flight: requests under way to it.
         pool: the connections to it.
     """
@@ -96,6 +97,7 @@ class Target:
         self.port = port
         self.state = State.INITIAL
         self.reason = ""
+        self.was_healthy = False
         self.in_flight = 0
         self.pool = Pool(host, port, connect_timeout_s=connect_timeout_s)
         self._idle = asyncio.Event()
@@ -167,6 +169,11 @@ class TargetGroup:
         while sum(target.state is State.HEALTHY for target in self.targets) < count:
             await self._changed.wait()
 
+    async def settled(self, target: Target) -> None:
+        """Wait until a new target is healthy, unhealthy or gone."""
+        while target.state is State.INITIAL:
+            await self._changed.wait()
+
     async def reached(self, target: Target, state: State) -> None:
         """Wait until a target is in a state."""
         while target.state is not state:
@@ -184,6 +191,7 @@ class TargetGroup:
         if state is None:
             return
         target.state = state
+        target.was_healthy |= state is State.HEALTHY
         healthy = [each for each in self.targets if each.state is State.HEALTHY]
         unhealthy = [each for each in self.targets if each.state is State.UNHEALTHY]
         self._candidates = healthy or unhealthy

@@ -177,15 +177,16 @@ async def _until_stopped(settings: Settings, options: Options) -> int:
     try:
         async with running(settings, options) as platforms:
             starting = None
+            reloading = options.reload and asyncio.create_task(_reload(options, platforms, say))
+            await asyncio.sleep(0)  # it watches from its first step on, so no change is missed
             _announce(platforms, options)
             if not has_peak_memory():
                 say(
                     "this system tells no peak of memory: REPORT lines have what is held at the end"
                 )
-            if options.reload:
-                await _reload_until(stop, options.folder, platforms, say)
-            else:
-                await stop.wait()
+            await stop.wait()
+            if reloading:
+                reloading.cancel()
             say("stopping")
     except BaseExceptionGroup as group:
         raise _first(group) from None
@@ -198,19 +199,17 @@ async def _until_stopped(settings: Settings, options: Options) -> int:
 def _show_log(say: Callable[[str], None]) -> None:
     # What front doors and the load balancer answer themselves, and why.
     handler = logging.Handler()
-    handler.emit = lambda record: say(record.getMessage())  # type: ignore[method-assign]
+    handler.emit = lambda record: say(handler.format(record))  # type: ignore[method-assign]
     logger = logging.getLogger("ambidex.local")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
 
 
-async def _reload_until(
-    stop: asyncio.Event, folder: Path, platforms: Running, say: Callable[[str], None]
-) -> None:
+async def _reload(options: Options, platforms: Running, say: Callable[[str], None]) -> None:
     from watchfiles import PythonFilter, awatch
 
-    async for changes in awatch(folder, watch_filter=PythonFilter(), stop_event=stop):
+    async for changes in awatch(options.folder, watch_filter=PythonFilter()):
         names = sorted({Path(path).name for _, path in changes})
         say(f"{', '.join(names)} changed: restarting")
         platforms.lambda_service.replace()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ambidex.errors import shown
-from ambidex.settings import SettingError, Settings, to_environ
+from ambidex.settings import SettingError, Settings, to_environ, variables_problem
 
 DEFAULT_REGION = "us-east-1"
 ACCOUNT_ID = "123456789012"
@@ -23,11 +23,15 @@ _OF_THE_MACHINE = (
     "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "TMPDIR", "VIRTUAL_ENV",
     "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE",
 )  # fmt: skip
-# Set by Lambda itself; a user's value would be refused there.
+# Set by Lambda itself; a user's value would be refused there. So would credentials, but people have
+# them in the .env with which they run the app alone.
 _RESERVED = re.compile(
     r"_HANDLER|_X_AMZN_TRACE_ID|AWS_EXECUTION_ENV|AWS_LAMBDA_(?!LOG_FORMAT|LOG_LEVEL|EXEC_WRAPPER).*"
     r"|LAMBDA_TASK_ROOT|LAMBDA_RUNTIME_DIR|AMBIDEX_.*"
 )
+_REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
+# Set by Lambda, too, but a user's value wins.
+_DEFAULTS = {"AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR", "TZ": ":UTC"}
 
 
 class Function(NamedTuple):
@@ -62,7 +66,8 @@ def function(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Fu
         environ: the developer's own environment.
 
     Raises:
-        SettingError: the env-file is missing, or a variable is one that Lambda keeps for itself.
+        SettingError: the env-file is missing or unreadable, or a variable has no legal name or one
+            that the platform keeps for itself.
     """
     name = re.sub(r"[^A-Za-z0-9_-]", "-", folder.name) or "function"
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
@@ -75,17 +80,15 @@ def function(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Fu
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{name}",
-        "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
         "LAMBDA_TASK_ROOT": str(folder),
         "LAMBDA_RUNTIME_DIR": "/var/runtime",
-        "TZ": ":UTC",
         "_HANDLER": command[-1] if settings.aws_lambda.command else settings.app,
     }
     return Function(
         name=name,
         command=tuple(command),
         folder=folder,
-        environ=_machine(environ) | _user(settings, folder) | own | _ambidex(settings),
+        environ=_machine(environ) | _DEFAULTS | _user(settings, folder) | own | _ambidex(settings),
         memory_mib=settings.aws_lambda.memory,
         timeout_s=settings.aws_lambda.timeout,
         concurrency=settings.aws_lambda.concurrency,
@@ -130,11 +133,11 @@ def _machine(environ: Mapping[str, str]) -> dict[str, str]:
 def _user(settings: Settings, folder: Path) -> dict[str, str]:
     variables = _env_file(settings.env_file, folder) | settings.environment
     for name in variables:
-        if _RESERVED.fullmatch(name):
-            raise SettingError(
-                f"the variable {shown(name)} is kept for the platform",
-                "take it out of `environment` and of the env-file",
-            )
+        if _RESERVED.fullmatch(name) or name in _REGIONS:
+            hint = "take it out of `environment` and of the env-file"
+            if name in _REGIONS:
+                hint += "; the region comes from your own AWS_REGION"
+            raise SettingError(f"the variable {shown(name)} is kept for the platform", hint)
     return variables
 
 
@@ -146,8 +149,18 @@ def _env_file(name: str, folder: Path) -> dict[str, str]:
     from dotenv import dotenv_values
 
     path = folder / (name or ".env")
-    if not path.is_file():
-        if name:
-            raise SettingError(f"[tool.ambidex] env-file = {shown(name)}: there is no such file")
-        return {}
-    return {key: value or "" for key, value in dotenv_values(path).items()}
+    try:
+        if not path.is_file():
+            if name:
+                raise SettingError(
+                    f"[tool.ambidex] env-file = {shown(name)}: there is no such file"
+                )
+            return {}
+        variables = {key: value or "" for key, value in dotenv_values(path).items()}
+    except UnicodeDecodeError as error:
+        raise SettingError(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from None
+    except OSError as error:
+        raise SettingError(f"{path} cannot be read: {error.strerror}") from None
+    if problem := variables_problem(variables):
+        raise SettingError(f"{path} {problem}")
+    return variables

@@ -312,6 +312,8 @@ class ClientConnection(asyncio.Protocol):
         if parser is None or self.phase not in {Phase.SENT, Phase.SENDING}:
             return
         status = parser.get_status_code()
+        if not 100 <= status <= 599:
+            raise Malformed(f"{status} is no status (RFC 9110 15)")
         if status < 200 and status != 101:
             self._is_interim = True
             return

@@ -9,6 +9,9 @@ What is pipelined waits for those before it, and so does its sender. After each 
 | not complete | keep-alive | thrown away up to `DRAIN_BYTES`, then the next request |
 | complete | close | closed |
 | not complete | close | half closed, read on for a while, closed |
+
+A client that closes its own side after its requests is still answered, then the connection closes;
+a handler that watches for `disconnected` takes that for leaving.
 """
 
 import asyncio
@@ -63,6 +66,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._is_lost = False
+        self._is_half_closed = False  # the client sends no more, but may read
         # What is being received
         self._parser: RequestParser | None = RequestParser(server.limits, self)
         self._receiving: Incoming | None = None
@@ -99,10 +103,16 @@ class Connection(asyncio.Protocol):
         else:
             self._parse(data)
 
-    def eof_received(self) -> None:
-        """The client has closed: asyncio closes our side when all is written."""
+    def eof_received(self) -> bool:
+        """The client has closed; False lets asyncio close our side when all is written."""
         if self._tunnel is not None:
             self._tunnel.end()
+            return False
+        exchange = self._current
+        self._is_half_closed = (
+            exchange is not None and not exchange.is_watched and exchange.is_body_complete()
+        )
+        return self._is_half_closed
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell everyone who still waits for this client."""
@@ -253,6 +263,8 @@ class Connection(asyncio.Protocol):
             held, self._held = self._held, None
             if not held.is_empty:
                 self._parse(held.take())
+            if self._receiving is not None:
+                self.leave_if_half_closed()  # the rest of its body will not come
         if self._current is not None or self._transport.is_closing():
             return
         if self._waiting:
@@ -260,12 +272,14 @@ class Connection(asyncio.Protocol):
             self._begin(self._waiting.popleft())
         elif self._refusal:
             self._send_refusal(self._refusal)
-        elif self.is_closing:
+        elif self.is_closing or self._is_half_closed:
             self._close()
 
     def tunnel(self, head: bytes) -> Tunnel:
         """Send `head`, then hand the raw connection over; an exchange calls it."""
         self._tunnel = self._held or Incoming(self._gate)
+        if self._is_half_closed:
+            self._tunnel.end()
         self._stop_parsing()
         self.outgoing.now(head)
         return Tunnel(self._transport, self._tunnel, self.outgoing, self.touch)
@@ -275,6 +289,11 @@ class Connection(asyncio.Protocol):
         return self._server.date_line()
 
     # Ending
+
+    def leave_if_half_closed(self) -> None:
+        """Take a client that has closed its side for one that has left; an exchange calls it."""
+        if self._is_half_closed:
+            self._transport.close()
 
     def touch(self) -> None:
         """Note that bytes have moved."""
@@ -305,6 +324,9 @@ class Connection(asyncio.Protocol):
     def _linger(self) -> None:
         """Close our side, and read on for a while."""
         if self._transport.is_closing():
+            return
+        if self._is_half_closed:
+            self._close()
             return
         self.is_closing = True
         self._stop_parsing()

@@ -192,10 +192,11 @@ class ServerExchange:
             reason: the reason phrase; None takes the standard one.
 
         Raises:
-            ProtocolError: the exchange is answered already, or a header cannot be sent, ours.
+            ProtocolError: the exchange is answered already, or the status or a header cannot be
+                sent, ours.
         """
         bodiless = is_bodiless(self.head.method, status)
-        lines = [status_line(status, reason)]
+        lines = [_final_status_line(status, reason)]
         sent, names = self._sendable(headers, lines)
         if b"content-length" not in names and (not bodiless or (body and status != 204)):
             lines.append(b"Content-Length: %d" % len(body))
@@ -210,9 +211,10 @@ class ServerExchange:
         ends with the connection.
 
         Raises:
-            ProtocolError: the exchange is answered already, or a header cannot be sent, ours.
+            ProtocolError: the exchange is answered already, or the status or a header cannot be
+                sent, ours.
         """
-        lines = [status_line(status, reason)]
+        lines = [_final_status_line(status, reason)]
         sent, names = self._sendable(headers, lines)
         self._framing = self._framing_of(status, sent, names)
         if self._framing is Framing.CHUNKED:
@@ -296,12 +298,23 @@ class ServerExchange:
         return self.phase is Phase.GONE
 
     @property
+    def is_watched(self) -> bool:
+        """Whether anyone has asked for `disconnected`."""
+        return self._disconnected is not None
+
+    @property
     def disconnected(self) -> "asyncio.Future[None]":
-        """Done as soon as the client leaves before the response is complete; else it never is."""
+        """Done as soon as the client leaves before the response is complete; else it never is.
+
+        Where anyone asks for it, a client that closes its side has left: TCP does not tell whether
+        it still reads. Where nobody asks, such a client gets its response.
+        """
         if self._disconnected is None:
             self._disconnected = asyncio.get_running_loop().create_future()
             if self.phase is Phase.GONE:
                 self._disconnected.set_result(None)
+            elif self.phase is not Phase.ENDED:
+                self._connection.leave_if_half_closed()
         return self._disconnected
 
     def lose(self) -> None:
@@ -352,3 +365,9 @@ class ServerExchange:
             self._left_bytes = int(values[0])
             return Framing.LENGTH
         return Framing.CLOSE if self.head.http_version == "1.0" else Framing.CHUNKED
+
+
+def _final_status_line(status: int, reason: bytes | None) -> bytes:
+    if not 200 <= status <= 599:  # after a 1xx the client waits for another response
+        raise ProtocolError(f"{status} is no status of a response: it must be 200 to 599")
+    return status_line(status, reason)

@@ -4,6 +4,7 @@ Source: RFC 9110 (semantics), RFC 9112 (HTTP/1.1).
 """
 
 from http import HTTPStatus
+from string import ascii_letters
 from typing import NamedTuple
 
 from ambidex.errors import AmbidexError, shown
@@ -102,6 +103,10 @@ def status_line(status: int, reason: bytes | None) -> bytes:
     return b"HTTP/1.1 %d %b" % (status, reason)
 
 
+# RFC 9110 5.6.2
+_TOKEN = b"!#$%&'*+-.^_`|~0123456789" + ascii_letters.encode()
+
+
 def header_block(lines: list[bytes], headers: Headers) -> bytes:
     """First lines, headers and the empty line.
 
@@ -110,13 +115,18 @@ def header_block(lines: list[bytes], headers: Headers) -> bytes:
         headers: what follows them.
 
     Raises:
-        ProtocolError: a header holds a line break or a NUL, ours: it would split the message.
+        ProtocolError: a header holds a line break or a NUL, or its name is no token, ours: it would
+            split the message or be another header.
     """
     lines += [name + b": " + value for name, value in headers]
     count = len(lines) + 1
     block = b"\r\n".join(lines) + b"\r\n\r\n"
     if block.count(b"\n") != count or block.count(b"\r") != count or b"\0" in block:
         raise ProtocolError(f"A header holds a line break or a NUL: {shown(_broken(lines))}")
+    names = [name for name, _ in headers]
+    if b"" in names or b"".join(names).translate(None, _TOKEN):
+        name = next(name for name in names if not name or name.translate(None, _TOKEN))
+        raise ProtocolError(f"A header's name is no token (RFC 9110 5.6.2): {shown(name)}")
     return block
 
 
