@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TextIO
 
 _COLOURS = {"lambda": "\x1b[33m", "ecs": "\x1b[36m", "up": "\x1b[2m"}
@@ -23,11 +22,21 @@ def printer(source: str, stream: TextIO | None = None) -> Callable[[str], None]:
 
     def show(line: str) -> None:
         parts = line.rstrip("\r\n").replace("\t", "  ").replace("\n", "\r").split("\r")
-        with suppress(OSError, ValueError):  # whoever read it has left, and the rest goes on
+        try:
             out.write("".join(f"{prefix}{part}\n" for part in parts))
             out.flush()
+        except BrokenPipeError:
+            _discard(out)
 
     return show
+
+
+def _discard(out: TextIO) -> None:
+    # Whoever read it has left, and the rest goes on: what is in the buffer and all that follows goes
+    # nowhere, and not even Python's own flush at its end finds anything wrong.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, out.fileno())
+    os.close(nowhere)
 
 
 def is_coloured(stream: TextIO) -> bool:
