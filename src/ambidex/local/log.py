@@ -25,15 +25,15 @@ def printer(source: str, stream: TextIO | None = None) -> Callable[[str], None]:
         try:
             out.write("".join(f"{prefix}{part}\n" for part in parts))
             out.flush()
-        except BrokenPipeError:
+        except OSError:  # a pipe without a reader, a terminal that was closed
             _discard(out)
 
     return show
 
 
 def _discard(out: TextIO) -> None:
-    # Whoever read it has left, and the rest goes on: what is in the buffer and all that follows goes
-    # nowhere, and not even Python's own flush at its end finds anything wrong.
+    # Whoever read it has left, and the rest goes on: what is in the buffer and all that follows
+    # goes nowhere, and not even Python's own flush at its end finds anything wrong.
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, out.fileno())
     os.close(nowhere)
