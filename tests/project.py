@@ -61,7 +61,12 @@ class Service:
 
 @asynccontextmanager
 async def lambda_service(
-    folder: Path, settings: Settings, limits: Limits = LIMITS, warm: bool = True, **changes: Any
+    folder: Path,
+    settings: Settings,
+    limits: Limits = LIMITS,
+    warm: bool = True,
+    front_door_s: float = 30.0,
+    **changes: Any,
 ) -> AsyncIterator[Service]:
     """Run a project's Lambda side with both front doors and the Invoke API."""
     log: list[str] = []
@@ -75,7 +80,7 @@ async def lambda_service(
             await service.warm_up()
         stage = settings.aws_lambda.stage
         for name, door in (
-            ("http_api", HttpApi(service, stage)),
+            ("http_api", HttpApi(service, stage, front_door_s)),
             ("alb", AlbToLambda(service)),
             ("invoke_api", InvokeApi(service)),
         ):

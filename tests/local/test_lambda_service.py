@@ -213,16 +213,14 @@ def test_a_function_that_never_answers_times_out_and_is_replaced(tmp_path: Path)
 
 
 def test_a_front_door_that_has_waited_long_enough_gives_up_and_the_function_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr("ambidex.local.front_door_http_api.TIMEOUT_S", 0.3)
-
     async def test(service: Service) -> None:
         response = await get(service, "/sleep?1")
         assert (response.status_code, response.json()) == (503, {"message": "Service Unavailable"})
         assert "Status" not in await service.logged("REPORT")
 
-    run(tmp_path, test)
+    run(tmp_path, test, front_door_s=0.3)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

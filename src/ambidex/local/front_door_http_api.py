@@ -42,15 +42,17 @@ class HttpApi:
     Args:
         service: the Lambda service.
         stage: the stage's name; `$default` has no place in the path.
-        has_timeouts: False while somebody debugs.
+        timeout_s: how long a function may take; None for ever, while somebody debugs.
     """
 
-    def __init__(self, service: LambdaService, stage: str, has_timeouts: bool = True) -> None:
+    def __init__(
+        self, service: LambdaService, stage: str, timeout_s: float | None = TIMEOUT_S
+    ) -> None:
         self.port = 0
         self._service = service
         self._stage = stage
         self._stage_path = "" if stage == http_api.DEFAULT_STAGE else f"/{stage}"
-        self._timeout_s = TIMEOUT_S if has_timeouts else None
+        self._timeout_s = timeout_s
         self._domain = f"{API_ID}.execute-api.{service.function.region}.amazonaws.com"
 
     async def __call__(self, exchange: ServerExchange) -> None:

@@ -223,7 +223,8 @@ async def _listen_lambda(
     if settings.aws_lambda.front_door == "alb":
         door, limits, refuse = AlbToLambda(service), load_balancer.LIMITS, load_balancer.refuse
     else:
-        door = HttpApi(service, settings.aws_lambda.stage, not options.debug)
+        timeout_s = None if options.debug else front_door_http_api.TIMEOUT_S
+        door = HttpApi(service, settings.aws_lambda.stage, timeout_s)
         limits, refuse = front_door_http_api.LIMITS, front_door_http_api.refuse
     server = await _listen(stack, door, options.lambda_port, "--lambda-port", limits, refuse)
     door.port = server.port
