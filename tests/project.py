@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from textwrap import dedent
@@ -98,6 +98,22 @@ async def lambda_service(
             server.abort()
         await service.close()
         reaper.close()
+
+
+def with_lambda_service(
+    folder: Path,
+    test: Callable[[Service], Awaitable[None]],
+    app: str,
+    settings: str = "",
+    **options: Any,
+) -> None:
+    """Write a project, run its Lambda side, and a test with it."""
+
+    async def main() -> None:
+        async with lambda_service(folder, project(folder, app, settings), **options) as service:
+            await test(service)
+
+    asyncio.run(main())
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "runtime": {"errors", "http", "events", "asgi", "settings"},
     "server": {"errors", "asgi", "settings"},
     "local": {"errors", "http", "events", "settings"},
-    "cli": {"errors", "runtime", "server", "local"},
+    "cli": {"__main__", "errors", "local"},
 }
 
 # What may be loaded on Lambda beside the standard library.

@@ -20,20 +20,36 @@ def main() -> int:
         from ambidex.cli import run
 
         return run(arguments)
-    if "AWS_LAMBDA_RUNTIME_API" in os.environ:
-        from ambidex.runtime.main import serve as serve_lambda
-
-        return serve_lambda("".join(names), os.environ)
     from ambidex.errors import AmbidexError
-    from ambidex.server.main import serve as serve_http
 
     try:
-        return serve_http("".join(names), os.environ)
+        return serve("".join(names))
     except AmbidexError as error:
         from ambidex.cli import COULD_NOT_START, show
 
         show(error)
         return COULD_NOT_START
+
+
+def serve(app_name: str) -> int:
+    """Serve an app as the platform wants it, which the environment tells.
+
+    Args:
+        app_name: `module:attribute`; empty for the one that the settings name.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        AmbidexError: off Lambda, something keeps it from starting.
+    """
+    if "AWS_LAMBDA_RUNTIME_API" in os.environ:
+        from ambidex.runtime.main import serve as serve_lambda
+
+        return serve_lambda(app_name, os.environ)
+    from ambidex.server.main import serve as serve_http
+
+    return serve_http(app_name, os.environ)
 
 
 if __name__ == "__main__":

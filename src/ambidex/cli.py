@@ -1,6 +1,5 @@
 """The command line: one thin function per command, which imports its room when it is called."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +27,9 @@ def serve(app: str) -> int:
     With AWS_LAMBDA_RUNTIME_API set this is a Lambda runtime, else an HTTP server for a load
     balancer. Without MODULE:ATTRIBUTE the app is the one that AMBIDEX_APP names.
     """
-    if "AWS_LAMBDA_RUNTIME_API" in os.environ:
-        from ambidex.runtime.main import serve as serve_lambda
+    from ambidex.__main__ import serve as run_app
 
-        return serve_lambda(app, os.environ)
-    from ambidex.server.main import serve as serve_http
-
-    return serve_http(app, os.environ)
+    return run_app(app)
 
 
 @cli.command()

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.project import Service, both, lambda_service, project
+from tests.project import Service, both, project, with_lambda_service
 
 APP = """
 import json
@@ -53,11 +53,7 @@ def run(
     settings: str = "",
     **options: Any,
 ) -> None:
-    async def main() -> None:
-        async with lambda_service(folder, project(folder, app, settings), **options) as service:
-            await test(service)
-
-    asyncio.run(main())
+    with_lambda_service(folder, test, app, settings, **options)
 
 
 async def send(method: str, url: str, **arguments: Any) -> httpx.Response:
@@ -296,6 +292,27 @@ def test_a_function_that_fails_is_the_doors_own_status(
     run(tmp_path, test, app, command=("python", "-m", "awslambdaric", "main.handler"))
 
 
+@pytest.mark.parametrize(("door", "status"), [("http_api", 500), ("alb", 502)])
+def test_a_function_that_never_answers_is_the_doors_own_status_and_is_replaced(
+    tmp_path: Path, door: str, status: int
+) -> None:
+    app = """
+    import time
+    async def app(scope, receive, send):
+        assert scope["type"] == "http"
+        if scope["path"] == "/hang":
+            time.sleep(600)
+        await answer(send)
+    """
+
+    async def test(service: Service) -> None:
+        url = getattr(service, door)
+        assert (await send("GET", f"{url}/hang")).status_code == status
+        assert (await send("GET", url)).status_code == 200
+
+    run(tmp_path, test, app, timeout_s=1)
+
+
 def test_a_load_balancer_answers_a_throttled_function_with_502(tmp_path: Path) -> None:
     app = """
     import asyncio
@@ -357,6 +374,22 @@ def test_a_request_that_is_none_is_a_400(tmp_path: Path, door: str, line: bytes)
         assert (await raw(getattr(service, door), data)).startswith(b"HTTP/1.1 400 ")
 
     run(tmp_path, test)
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        pytest.param(b"GET /%b HTTP/1.1\r\nHost: h" % (b"x" * 10_300), 414, id="request line"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: h\r\nX: %b" % (b"x" * 10_300), 431, id="headers"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: h\r\nX: %b" % (b"x" * 10_000), 200, id="all fits"),
+    ],
+)
+def test_an_http_api_takes_10_240_bytes_of_a_head(tmp_path: Path, head: bytes, status: int) -> None:
+    async def main() -> bytes:
+        async with both(tmp_path, project(tmp_path, APP)) as running:
+            return await raw(running.lambda_url, head + b"\r\nConnection: close\r\n\r\n")
+
+    assert asyncio.run(main()).startswith(b"HTTP/1.1 %d " % status)
 
 
 def test_a_transfer_encoding_that_nobody_knows_is_a_501(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from ambidex.local.environment import Environment
 from ambidex.local.lambda_service import InitError, Limits
-from tests.project import Service, lambda_service, project
+from tests.project import Service, with_lambda_service
 
 if TYPE_CHECKING:
     from ambidex.local.invocation import Outcome
@@ -70,11 +70,7 @@ def run(
     settings: str = "",
     **options: Any,
 ) -> None:
-    async def main() -> None:
-        async with lambda_service(folder, project(folder, app, settings), **options) as service:
-            await test(service)
-
-    asyncio.run(main())
+    with_lambda_service(folder, test, app, settings, **options)
 
 
 async def get(service: Service, path: str) -> httpx.Response:

@@ -386,6 +386,23 @@ def test_a_reader_of_the_log_that_leaves_stops_nothing(tmp_path: Path) -> None:
         assert running.process.wait() == 0
 
 
+@pytest.mark.parametrize("module", ["httptools", "dotenv", "watchfiles"])
+def test_a_part_of_its_extra_that_is_missing_is_named(tmp_path: Path, module: str) -> None:
+    project(tmp_path, OK)
+    (tmp_path / ".env").write_text("A=1\n")
+    script = (
+        f"import sys; sys.modules[{module!r}] = None; from ambidex.cli import run; "
+        f"sys.exit(run(['up', '--reload', *{FREE_PORTS!r}]))"
+    )
+    failed = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False,
+        timeout=30,
+    )  # fmt: skip
+    assert failed.returncode == 3
+    assert f"error: `ambidex up` needs {module}, which is not installed" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
 def test_unknown_options_and_commands_are_usage_errors() -> None:
     for arguments in (["up", "--nonsense"], ["nonsense"]):
         failed = subprocess.run(command(*arguments), capture_output=True, text=True, check=False)

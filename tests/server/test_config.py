@@ -25,8 +25,6 @@ def test_the_environment_of_uvicorn_changes_nothing(monkeypatch: pytest.MonkeyPa
 
 
 def test_uvloop_and_httptools_are_used_where_they_are_installed() -> None:
-    pytest.importorskip("uvloop")
-    pytest.importorskip("httptools")
     config = uvicorn_config(app, from_environ({}).ecs)
     config.load()
     loop_factory = config.get_loop_factory()

@@ -154,7 +154,7 @@ class Environment:
         )
         self.state = State.RUNNING
         invocation.started = perf_counter()
-        self._log(f"START RequestId: {invocation.request_id} Version: $LATEST")
+        self._line(f"START RequestId: {invocation.request_id} Version: $LATEST")
         if self._has_timeouts:
             self._timer = self._loop.call_later(timeout_s, self._time_out)
         self._process.thaw()
@@ -186,7 +186,7 @@ class Environment:
         if self._timed_out:
             seconds = f"Task timed out after {self._function.timeout_s:.2f} seconds"
             now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            self._log(f"{now} {invocation.request_id} {seconds}")
+            self._line(f"{now} {invocation.request_id} {seconds}")
             kind, message, status = "Sandbox.Timedout", seconds, "Status: timeout"
         else:
             kind, message = "Runtime.ExitError", f"Runtime exited {reason}"
@@ -218,8 +218,6 @@ class Environment:
         if self._invocation is not None:
             self._invocation.log(text)
         self._on_log(text)
-
-    _log = _line
 
     async def _answer(self, exchange: ServerExchange) -> None:
         parsed = runtime_api.parse_call(exchange.head.method, exchange.head.target)
@@ -315,8 +313,8 @@ class Environment:
         if self._unbilled_init_ms:
             report += f"\tInit Duration: {self._unbilled_init_ms:.2f} ms"
             self._unbilled_init_ms = 0.0
-        self._log(f"END RequestId: {invocation.request_id}")
-        self._log(f"{report}\t{status}" if status else report)
+        self._line(f"END RequestId: {invocation.request_id}")
+        self._line(f"{report}\t{status}" if status else report)
         self._invocation = self._attempt = None
         invocation.finish()
 

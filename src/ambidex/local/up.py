@@ -82,6 +82,8 @@ def run(options: Options) -> int:
         AmbidexError: something is wrong with the settings, the app or a port.
     """
     settings = project_settings(options.folder, options.app)
+    if options.reload:
+        import watchfiles  # noqa: F401 – missing, it is missed before anything starts
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_until_stopped(settings, options))
 
@@ -184,9 +186,12 @@ async def _until_stopped(settings: Settings, options: Options) -> int:
                 say(
                     "this system tells no peak of memory: REPORT lines have what is held at the end"
                 )
-            await stop.wait()
-            if reloading:
-                reloading.cancel()
+            waiters = {asyncio.create_task(stop.wait())} | ({reloading} if reloading else set())
+            done, pending = await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
+            for waiter in pending:
+                waiter.cancel()
+            for waiter in done:
+                waiter.result()  # a watch that failed is no reason to go on without a word
             say("stopping")
     except BaseExceptionGroup as group:
         raise _first(group) from None
