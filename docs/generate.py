@@ -168,6 +168,9 @@ def _arrived(name: str, value: Any, sent: Headers) -> str:  # noqa: ANN401 – a
         return ", ".join(_code(f"{key.decode()}: {text.decode()}") for key, text in told)
     if name == "client":
         return _code(f"{value[0]}, port {value[1]}")
+    if name == "body":
+        escaped = repr(value)[2:-1]
+        return _code(escaped if len(escaped) <= 40 else f"{escaped[:37]}...")
     return _code(value.decode() if isinstance(value, bytes) else str(value))
 
 

@@ -21,7 +21,6 @@ def test_the_scope_of_a_request_key_by_key() -> None:
         path="/prod/caf%C3%A9/a%2Fb",
         query=b"q=a%20b",
         headers=((b"host", b"api.example.com"), (b"x-tag", b"a"), (b"x-tag", b"b")),
-        body=b"not in the scope",
         root_path="/prod",
         scheme="https",
         http_version="2",
@@ -67,6 +66,20 @@ def test_a_root_path_is_decoded_like_the_path() -> None:
     scope = http_scope(Request("GET", "/caf%C3%A9/x", root_path="/caf%C3%A9"), {})
 
     assert (scope["root_path"], scope["path"]) == ("/café", "/café/x")
+
+
+@pytest.mark.parametrize(
+    ("body", "sent", "seen"),
+    [
+        pytest.param(b"abc", (), [b"3"], id="left out"),
+        pytest.param(b"abc", ((b"Content-Length", b"3"),), [b"3"], id="there"),
+        pytest.param(b"", (), [], id="no body"),
+    ],
+)
+def test_a_body_has_its_length_in_a_header(body: bytes, sent: Headers, seen: list[bytes]) -> None:
+    headers = http_scope(Request("POST", "/", headers=sent, body=body), {})["headers"]
+
+    assert [value for name, value in headers if name.lower() == b"content-length"] == seen
 
 
 def test_each_request_gets_a_shallow_copy_of_the_state() -> None:

@@ -20,7 +20,8 @@ _TYPES = (
     b"application/x-www-form-urlencoded",
     b"application/octet-stream",
 )
-_BODIES = st.one_of(st.binary(max_size=64), st.text(max_size=32).map(str.encode))
+BODIES = st.one_of(st.binary(max_size=64), st.text(max_size=32).map(str.encode))
+UTF_8 = st.text(max_size=32).map(str.encode)
 _PRINTABLE = tuple(map(chr, range(0x21, 0x7F)))
 
 
@@ -53,6 +54,19 @@ def pair_queries(values_per_key: int) -> st.SearchStrategy[bytes]:
     )
 
 
+def decodable_queries() -> st.SearchStrategy[bytes]:
+    """Queries that stay the same when they are decoded and encoded again, values in groups."""
+    texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
+    values = st.lists(texts, min_size=1, max_size=3)
+    return st.dictionaries(texts, values, max_size=4).map(
+        lambda pairs: "&".join(
+            f"{quote(key, safe='')}={quote(value, safe='')}"
+            for key, some in pairs.items()
+            for value in some
+        ).encode()
+    )
+
+
 def unique_headers(*, with_cookies: bool = False) -> st.SearchStrategy[Headers]:
     """Each name once; Set-Cookie, the last, as often as it likes."""
     cookies = st.lists(st.binary(max_size=8), max_size=4 if with_cookies else 0)
@@ -80,6 +94,7 @@ def requests(
     queries: st.SearchStrategy[bytes],
     headers: st.SearchStrategy[Headers],
     http_versions: Sequence[str],
+    bodies: st.SearchStrategy[bytes] = BODIES,
 ) -> Request:
     """Requests as a front door passes them on, with the headers it adds itself."""
     client = str(draw(st.ip_addresses()))
@@ -100,16 +115,18 @@ def requests(
         path=draw(paths),
         query=draw(queries),
         headers=tuple(lines),
-        body=draw(_BODIES),
+        body=draw(bodies),
         scheme=scheme,
         http_version=draw(st.sampled_from(http_versions)),
         client=(client, 0),
     )
 
 
-def responses(headers: st.SearchStrategy[Headers]) -> st.SearchStrategy[Response]:
+def responses(
+    headers: st.SearchStrategy[Headers], bodies: st.SearchStrategy[bytes] = BODIES
+) -> st.SearchStrategy[Response]:
     """Responses of any status and body."""
-    return st.builds(Response, st.integers(100, 599), headers, _BODIES)
+    return st.builds(Response, st.integers(100, 599), headers, bodies)
 
 
 # Whatever a socket can bring, carried or not.
@@ -128,7 +145,7 @@ ANY_REQUESTS = st.builds(
         ),
         max_size=6,
     ).map(tuple),
-    body=_BODIES,
+    body=BODIES,
     http_version=st.sampled_from(("1.0", "1.1", "2", "3")),
     client=st.one_of(st.none(), st.tuples(st.text(max_size=4), st.integers(0, 65535))),
 )

@@ -240,11 +240,11 @@ def test_a_body_is_text_or_base64_as_the_event_says() -> None:
         ),
         pytest.param(event(headers=[]), "headers must be an object in the JSON, not []", id="list"),
         pytest.param(
-            event(headers={"a": 1}), "a in headers must be a string, not 1", id="header a number"
+            event(headers={"a": 1}), "'a' in headers must be a string, not 1", id="header a number"
         ),
         pytest.param(
             event(queryStringParameters={"a": None}),
-            "a in queryStringParameters must be a string, not None",
+            "'a' in queryStringParameters must be a string, not None",
             id="query value null",
         ),
         pytest.param(

@@ -8,14 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ambidex.asgi.scope import http_scope
-from ambidex.events.detect import detect
+from ambidex.events.detect import NotHttpError, detect
 from ambidex.events.fields import EventError
 from ambidex.http import Request, Response
 from tests.events import cases
 from tests.events.samples import sample
 
 NO_SOURCE = (
-    "the event is no HTTP request of an HTTP API (payload 2.0) or an Application Load Balancer: "
+    "the event is no HTTP request of an HTTP API, a REST API, a Function URL, an Application Load "
+    "Balancer or VPC Lattice: "
 )
 
 
@@ -32,6 +33,8 @@ def test_the_source_of_an_event_of_ours_is_found(source: cases.Source) -> None:
         ("aws-apigw-v2-request-no-authorizer", "http_api"),
         ("aws-apigw-v2-request-iam", "http_api"),
         ("sam-cli-get", "http_api"),
+        ("aws-apigw-request", "rest_api"),
+        ("aws-lambda-urls-request", "function_url"),
         ("aws-alb-lambda-target-request-headers-only", "alb"),
         ("aws-alb-lambda-target-request-multivalue-headers", "alb"),
     ],
@@ -63,6 +66,15 @@ def test_the_source_found_makes_the_request_with_the_base_path() -> None:
     assert (request.path, request.root_path) == ("/my/path", "/my")
 
 
+def test_a_malformed_event_of_a_source_is_no_event_of_another_kind() -> None:
+    event = sample("aws-lambda-urls-request") | {"rawPath": 1}
+
+    with pytest.raises(EventError) as error:
+        detect(event).to_request(event, "")
+
+    assert not isinstance(error.value, NotHttpError)
+
+
 def test_a_load_balancer_takes_a_megabyte_and_lambda_six() -> None:
     alb = detect(sample("aws-alb-lambda-target-request-headers-only"))
     http_api = detect(sample("aws-apigw-v2-request-no-authorizer"))
@@ -70,36 +82,9 @@ def test_a_load_balancer_takes_a_megabyte_and_lambda_six() -> None:
     assert (alb.result_bytes, http_api.result_bytes) == (1_048_576, 6_291_556)
 
 
-FUNCTION_URL = sample("aws-lambda-urls-request")
-PAYLOAD_1_0 = {
-    "version": "1.0",
-    "resource": "/x",
-    "path": "/x",
-    "httpMethod": "GET",
-    "requestContext": {"stage": "$default"},
-}
-LATTICE_V2 = {
-    "version": "2.0",
-    "path": "/x?a=1",
-    "method": "GET",
-    "headers": {},
-    "requestContext": {"serviceArn": "arn:aws:vpc-lattice:eu-west-1:123456789012:service/svc-1"},
-}
-LATTICE_V1 = {"raw_path": "/x", "method": "GET", "headers": {}, "is_base64_encoded": False}
-
-
 @pytest.mark.parametrize(
     ("event", "looks_like"),
     [
-        pytest.param(FUNCTION_URL, "it is of a Function URL", id="Function URL"),
-        pytest.param(sample("aws-apigw-request"), "it is of a REST API", id="REST API"),
-        pytest.param(
-            PAYLOAD_1_0,
-            "it is of an HTTP API with payload 1.0; set the integration's payload format to 2.0",
-            id="HTTP API, payload 1.0",
-        ),
-        pytest.param(LATTICE_V2, "it is of VPC Lattice", id="VPC Lattice, version 2"),
-        pytest.param(LATTICE_V1, "it is of VPC Lattice", id="VPC Lattice, version 1"),
         pytest.param(
             {"Records": [{"eventSource": "aws:s3", "s3": {}}]},
             "it holds records of 'aws:s3'",
@@ -125,6 +110,45 @@ LATTICE_V1 = {"raw_path": "/x", "method": "GET", "headers": {}, "is_base64_encod
             "it is of EventBridge",
             id="EventBridge",
         ),
+        pytest.param(
+            sample("aws-apigw-request")
+            | {
+                "type": "REQUEST",
+                "methodArn": "arn:aws:execute-api:eu-west-1:123456789012:a/b/GET/x",
+            },
+            "it is a question to a Lambda authorizer",
+            id="authorizer of a REST API",
+        ),
+        pytest.param(
+            sample("aws-apigw-v2-request-iam")
+            | {
+                "type": "REQUEST",
+                "routeArn": "arn:aws:execute-api:eu-west-1:123456789012:a/b/GET/x",
+            },
+            "it is a question to a Lambda authorizer",
+            id="authorizer of an HTTP API",
+        ),
+        pytest.param(
+            {
+                "requestContext": {
+                    "connectionId": "a=",
+                    "eventType": "CONNECT",
+                    "routeKey": "$connect",
+                }
+            },
+            "it is of a WebSocket API",
+            id="WebSocket API",
+        ),
+        pytest.param(
+            {"version": "2.0", "requestContext": {}, "rawPath": "/"},
+            "its keys are ['rawPath', 'requestContext', 'version']",
+            id="payload 2.0 without http",
+        ),
+        pytest.param(
+            {"version": "3.0", "httpMethod": "GET", "resource": "/x"},
+            "its keys are ['httpMethod', 'resource', 'version']",
+            id="a version that is none yet",
+        ),
         pytest.param({"b": 1, "a": 2}, "its keys are ['a', 'b']", id="something else"),
         pytest.param({}, "it is empty", id="empty"),
         pytest.param(
@@ -135,7 +159,7 @@ LATTICE_V1 = {"raw_path": "/x", "method": "GET", "headers": {}, "is_base64_encod
 def test_an_event_of_no_source_is_refused_in_a_sentence_that_says_what_it_looks_like(
     event: object, looks_like: str
 ) -> None:
-    with pytest.raises(EventError) as error:
+    with pytest.raises(NotHttpError) as error:
         detect(event)
 
     assert str(error.value) == NO_SOURCE + looks_like
@@ -169,6 +193,15 @@ def test_a_sentence_shows_at_most_200_characters_of_an_event() -> None:
 
 NAMES = (
     "version",
+    "resource",
+    "identity",
+    "stage",
+    "raw_path",
+    "is_base64_encoded",
+    "query_string_parameters",
+    "queryStringParameters",
+    "method",
+    "serviceArn",
     "requestContext",
     "http",
     "elb",
@@ -210,6 +243,8 @@ VALID = (
             "sam-cli-binary-body",
             "aws-alb-lambda-target-request-headers-only",
             "aws-alb-lambda-target-request-multivalue-headers",
+            "aws-apigw-request",
+            "aws-lambda-urls-request",
         ),
     ),
     *(

@@ -33,7 +33,7 @@ def through_json(value: Mapping[str, Any]) -> Any:
 
 
 def request_through(source: Source, request: Request, base_path: str = "") -> Request:
-    event = through_json(source.to_event(source.sent(request)))
+    event = through_json(source.to_event(source.sent(request, base_path)))
     return source.to_request(event, source.base_path(base_path))
 
 
@@ -57,7 +57,8 @@ def test_a_response_arrives_as_the_table_says(source: Source, case: ResponseCase
 @every_source
 def test_every_status_arrives(source: Source) -> None:
     for status in range(100, 600):
-        assert response_through(source, Response(status)) == Response(status)
+        response = Response(status, ((b"content-type", b"text/plain"),))
+        assert response_through(source, response) == response
 
 
 @every_source
@@ -87,7 +88,9 @@ def test_any_request_at_all_becomes_an_event_that_is_a_request(
 ) -> None:
     arrived = request_through(source, request)
 
-    assert (arrived.method, arrived.body) == (request.method, request.body)
+    assert arrived.method == request.method
+    if not source.is_text_only:
+        assert arrived.body == request.body
 
 
 def test_every_name_in_the_table_is_a_source_or_its_module() -> None:

@@ -12,28 +12,28 @@
 Source: elasticloadbalancing/latest/application/lambda-functions.html
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from ambidex.errors import shown
-from ambidex.events import body
+from ambidex.events import body, multi_value
 from ambidex.events.fields import (
     Event,
     EventError,
     absolute,
+    below,
     encoded,
     header_bytes,
     header_value,
     optional_mapping,
     query_text,
-    scheme,
-    starts_with_segments,
     status_code,
     strings,
     text,
 )
-from ambidex.http import Headers, Request, Response, header, port_number
+from ambidex.events.forwarded import client, scheme
+from ambidex.http import Request, Response, header
 
 
 class TargetGroup(NamedTuple):
@@ -57,11 +57,11 @@ def to_request(event: Event, base_path: str = "") -> Request:
     Raises:
         EventError: a field is missing or of the wrong type.
     """
-    headers = tuple(_pairs(event, "multiValueHeaders", "headers"))
+    headers = multi_value.headers(event)
     path = encoded(absolute(text(event, "path")))
     query = "&".join(
         f"{name}={value}"
-        for name, value in _text_pairs(
+        for name, value in multi_value.pairs(
             event, "multiValueQueryStringParameters", "queryStringParameters"
         )
     )
@@ -71,9 +71,9 @@ def to_request(event: Event, base_path: str = "") -> Request:
         query=query.encode("utf-8", "surrogatepass"),
         headers=headers,
         body=body.decode(event),
-        root_path=base_path if base_path and starts_with_segments(path, base_path) else "",
+        root_path=below(path, base_path),
         scheme=scheme(headers, "http"),
-        client=_client(headers),
+        client=client(headers),
     )
 
 
@@ -86,21 +86,17 @@ def to_result(response: Response, group: TargetGroup) -> dict[str, Any]:
         "isBase64Encoded": is_base64,
         "body": content,
     }
-    lists: dict[str, list[str]] = {}
-    for name, value in response.headers:
-        lists.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+    lists = multi_value.lists(response.headers)
     if group.multi_value_headers:
         result["multiValueHeaders"] = lists
     else:
-        result["headers"] = dict(_single_values(lists))
+        result["headers"] = multi_value.one_each(lists)
     return result
 
 
 def to_event(request: Request, group: TargetGroup) -> dict[str, Any]:
     """The event that a load balancer makes of a request, in the group's mode."""
-    headers: dict[str, list[str]] = {}
-    for name, value in request.headers:
-        headers.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+    headers = multi_value.lists(request.headers)
     query: dict[str, list[str]] = {}
     for pair in query_text(request.query).split("&") if request.query else ():
         key, _, text_value = pair.partition("=")
@@ -147,46 +143,6 @@ def is_multi_value(event: Event) -> bool:
     return "multiValueHeaders" in event
 
 
-def _text_pairs(event: Event, multi: str, single: str) -> Iterator[tuple[str, str]]:
-    if multi in event:
-        for name, values in optional_mapping(event, multi).items():
-            for value in strings(values, name):
-                yield name, value
-    else:
-        for name, value in optional_mapping(event, single).items():
-            if not isinstance(value, str):
-                raise EventError(f"{name} in {single} must be a string, not {shown(value)}")
-            yield name, value
-
-
-def _pairs(event: Event, multi: str, single: str) -> Iterator[tuple[bytes, bytes]]:
-    for name, value in _text_pairs(event, multi, single):
-        yield header_bytes(name.lower()), header_bytes(value)
-
-
-def _client(headers: Headers) -> tuple[str, int] | None:
-    last = None
-    for name, value in headers:
-        if name == b"x-forwarded-for":
-            last = value
-    address = (last or b"").decode("latin-1").rpartition(",")[2].strip()
-    if not address:
-        return None
-    host, port = _host_and_port(address)
-    return (host, port_number(port) or 0)
-
-
-def _host_and_port(address: str) -> tuple[str, str]:
-    # With the attribute routing.http.xff_client_port.enabled the address has a port, IPv6 brackets.
-    if address.startswith("["):
-        host, _, port = address[1:].partition("]")
-        return host, port.removeprefix(":")
-    if address.count(":") == 1:
-        host, _, port = address.partition(":")
-        return host, port
-    return address, ""
-
-
 def _event_body(request: Request) -> tuple[str, bool]:
     if not request.body:
         return "", False
@@ -200,20 +156,3 @@ def _status_description(status: int) -> str:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
         return str(status)
-
-
-def _single_values(lists: Mapping[str, list[str]]) -> Iterator[tuple[str, str]]:
-    # A map has a name once, yet cookies cannot be joined: names that differ in case are different
-    # keys of the map and the same header to the client.
-    for name, values in lists.items():
-        if name == "set-cookie":
-            yield from zip(_spellings(name), values, strict=False)
-        else:
-            yield name, ",".join(values)
-
-
-def _spellings(name: str) -> Iterator[str]:
-    letters = [index for index, letter in enumerate(name) if letter.isalpha()]
-    for number in range(1 << len(letters)):
-        upper = {index for bit, index in enumerate(letters) if number >> bit & 1}
-        yield "".join(c.upper() if i in upper else c for i, c in enumerate(name))

@@ -28,10 +28,9 @@ def encode_result(body: bytes) -> tuple[str, bool]:
         The string and `isBase64Encoded`: text if the body is UTF-8 and its JSON is no longer than
         base64 would be (control characters take six characters each), else base64.
     """
-    try:
-        text = body.decode()
-    except UnicodeDecodeError:
-        return encode_base64(body), True
+    text, is_base64 = encode_text(body)
+    if is_base64:
+        return text, True
     escaped = len(body.translate(None, _PLAIN))
     if escaped:
         short = len(body.translate(None, _SHORT))
@@ -39,6 +38,14 @@ def encode_result(body: bytes) -> tuple[str, bool]:
         if json_bytes > 4 * ((len(body) + 2) // 3):
             return encode_base64(body), True
     return text, False
+
+
+def encode_text(body: bytes) -> tuple[str, bool]:
+    """A body as text if it is UTF-8, however long its JSON is, else as base64."""
+    try:
+        return body.decode(), False
+    except UnicodeDecodeError:
+        return encode_base64(body), True
 
 
 def encode_base64(body: bytes) -> str:
@@ -54,15 +61,16 @@ def encode_event(body: bytes, headers: Headers) -> tuple[str, bool]:
         that every byte survives.
     """
     if _TEXT_TYPE.match(header(headers, b"content-type") or b""):
-        try:
-            return body.decode(), False
-        except UnicodeDecodeError:
-            pass
+        return encode_text(body)
     return encode_base64(body), True
 
 
-def decode(container: Mapping[str, Any]) -> bytes:
+def decode(container: Mapping[str, Any], base64_key: str = "isBase64Encoded") -> bytes:
     """The body of an event or a result; missing and null are empty.
+
+    Args:
+        container: the event or result.
+        base64_key: what says that the body is base64.
 
     Raises:
         EventError: the body is no string, or says base64 and is not; the sender's fault.
@@ -72,9 +80,9 @@ def decode(container: Mapping[str, Any]) -> bytes:
         return b""
     if not isinstance(body, str):
         raise EventError(f"body must be a string in the JSON, not {shown(body)}")
-    if not container.get("isBase64Encoded"):
+    if not container.get(base64_key):
         return body.encode("utf-8", "surrogatepass")
     try:
         return b64decode(body)
     except (Base64Error, ValueError) as error:
-        raise EventError(f"body says isBase64Encoded and is not base64: {error}") from None
+        raise EventError(f"body says {base64_key} and is not base64: {error}") from None

@@ -1,11 +1,17 @@
 """Which event source an event is from."""
 
 from collections.abc import Callable
+from functools import cache
+from importlib import import_module
 from typing import Any, NamedTuple
 
 from ambidex.errors import shown
 from ambidex.events.fields import Event, EventError
 from ambidex.http import Request, Response
+
+
+class NotHttpError(EventError):
+    """An event of none of the sources; the message says what it looks like."""
 
 
 class Source(NamedTuple):
@@ -40,28 +46,42 @@ def detect(event: object) -> Source:
     Modules are imported when their first event comes: a function has one front door.
 
     Raises:
-        EventError: the event is from none of the sources; the message says what it looks like.
+        NotHttpError: the event is from none of the sources; the message says what it looks like.
     """
     if not isinstance(event, dict):
-        raise EventError(f"an event must be a JSON object to be a request, not {_kind(event)}")
+        raise NotHttpError(f"an event must be a JSON object to be a request, not {_kind(event)}")
+    name = "" if _is_authorizer(event) else _name(event)
+    if not name:
+        raise NotHttpError(
+            "the event is no HTTP request of an HTTP API, a REST API, a Function URL, an "
+            f"Application Load Balancer or VPC Lattice: {_looks_like(event)}"
+        )
+    return _alb(event) if name == "alb" else _of_lambdas_limit(name)
+
+
+def _name(event: Event) -> str:
+    """The module of the source whose mark an event has, or nothing."""
+    version = event.get("version")
     context = event.get("requestContext")
-    if isinstance(context, dict):
-        if "elb" in context:
-            return _alb(event)
-        if event.get("version") == "2.0" and "http" in context and not _is_function_url(context):
-            return _http_api()
-    raise EventError(
-        f"the event is no HTTP request of an HTTP API (payload 2.0) or an Application Load "
-        f"Balancer: {_looks_like(event)}"
-    )
+    if not isinstance(context, dict):
+        context = {}
+    if "elb" in context:
+        return "alb"
+    if version == "2.0" and "http" in context:
+        return "function_url" if _is_function_url(context) else "http_api"
+    if version == "2.0" and "method" in event and "serviceArn" in context:
+        return "vpc_lattice"
+    if version == "1.0" and "httpMethod" in event:
+        return "http_api_v1"
+    if version is None and "httpMethod" in event and "resource" in event:
+        return "rest_api"
+    return "vpc_lattice" if "raw_path" in event and "is_base64_encoded" in event else ""
 
 
-def _http_api() -> Source:
-    from ambidex.events import http_api
-
-    return Source(
-        "http_api", http_api.to_request, http_api.to_result, LAMBDA_RESULT_BYTES, _LAMBDA_TOO_LARGE
-    )
+@cache
+def _of_lambdas_limit(name: str) -> Source:
+    module = import_module(f"ambidex.events.{name}")
+    return Source(name, module.to_request, module.to_result, LAMBDA_RESULT_BYTES, _LAMBDA_TOO_LARGE)
 
 
 def _alb(event: Event) -> Source:
@@ -81,20 +101,21 @@ def _is_function_url(context: dict[str, Any]) -> bool:
     return ".lambda-url." in str(context.get("domainName"))
 
 
+def _is_authorizer(event: Event) -> bool:
+    # The question to a Lambda authorizer has everything that the request behind it has.
+    return event.get("type") == "REQUEST" and ("methodArn" in event or "routeArn" in event)
+
+
 def _looks_like(event: dict[str, Any]) -> str:
     records = event.get("Records")
     context = event.get("requestContext")
     if isinstance(records, list) and records and isinstance(records[0], dict):
         origin = records[0].get("eventSource") or records[0].get("EventSource")
         return f"it holds records of {shown(origin) if origin else 'an unnamed source'}"
-    if isinstance(context, dict) and _is_function_url(context):
-        return "it is of a Function URL"
-    if event.get("version") == "1.0" and "httpMethod" in event:
-        return "it is of an HTTP API with payload 1.0; set the integration's payload format to 2.0"
-    if "httpMethod" in event and "resource" in event:
-        return "it is of a REST API"
-    if "raw_path" in event or (isinstance(context, dict) and "serviceArn" in context):
-        return "it is of VPC Lattice"
+    if _is_authorizer(event):
+        return "it is a question to a Lambda authorizer"
+    if isinstance(context, dict) and "connectionId" in context:
+        return "it is of a WebSocket API"
     if "detail-type" in event:
         return "it is of EventBridge"
     return f"its keys are {shown(sorted(map(str, event)))}" if event else "it is empty"

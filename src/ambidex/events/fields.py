@@ -1,16 +1,17 @@
 """Typed access to the JSON of an event or a result, with errors that name the field."""
 
 from collections.abc import Mapping
+from time import gmtime
 from typing import Any
 from urllib.parse import quote
 
 from ambidex.errors import AmbidexError, shown
-from ambidex.http import Headers, header
 
 Event = Mapping[str, Any]
 
 # What RFC 3986 allows in a path as it is; "%" is not among them.
 PATH_SAFE = "/:@!$&'()*+,;=~"
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
 
 class EventError(AmbidexError):
@@ -81,12 +82,6 @@ def header_value(value: object, name: object) -> bytes:
     raise EventError(f"the header {shown(name)} must be a string, not {shown(value)}")
 
 
-def scheme(headers: Headers, default: str) -> str:
-    """The scheme that the client used, as the front door tells it in X-Forwarded-Proto."""
-    value = header(headers, b"x-forwarded-proto")
-    return value.decode() if value in (b"http", b"https") else default
-
-
 def absolute(path: str) -> str:
     """A path that starts with a slash."""
     return path if path.startswith("/") else f"/{path}"
@@ -97,6 +92,11 @@ def encoded(path: str) -> str:
     if path.isascii() and path.isprintable() and " " not in path:
         return path
     return quote(path.encode("utf-8", "surrogatepass"), safe=PATH_SAFE + "%")
+
+
+def encoded_again(path: str) -> str:
+    """A path that its source has percent-decoded, as a URL carries it."""
+    return quote(absolute(path).encode("utf-8", "surrogatepass"), safe=PATH_SAFE)
 
 
 def query_text(query: bytes) -> str:
@@ -110,3 +110,22 @@ def query_text(query: bytes) -> str:
 def starts_with_segments(path: str, prefix: str) -> bool:
     """Whether a path is below a prefix: `/api/x` and `/api` are below `/api`, `/apiary` is not."""
     return path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/")
+
+
+def below(path: str, base_path: str) -> str:
+    """The base path, if a path is below it, or nothing."""
+    return base_path if base_path and starts_with_segments(path, base_path) else ""
+
+
+def is_own_host(domain_name: str) -> bool:
+    """Whether a domain is the one that API Gateway gives an API, with the stage in its paths."""
+    return not domain_name or ".execute-api." in domain_name
+
+
+def common_log_time(epoch_ms: int) -> str:
+    """A time as access logs have it; the months' names are nobody's locale."""
+    time = gmtime(epoch_ms // 1000)
+    return (
+        f"{time.tm_mday:02}/{_MONTHS[time.tm_mon - 1]}/{time.tm_year}"
+        f":{time.tm_hour:02}:{time.tm_min:02}:{time.tm_sec:02} +0000"
+    )

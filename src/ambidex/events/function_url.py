@@ -1,0 +1,75 @@
+"""Events of Lambda Function URLs: payload format 2.0, with differences.
+
+1. `rawPath` is percent-encoded, as the client sent it; there is no stage in it.
+2. With `AuthType: AWS_IAM` the caller's identity is in `requestContext.authorizer.iam`, and
+   `accountId` is the caller's; without, that is `anonymous`.
+
+Source: lambda/latest/dg/urls-invocation.html. That the path is encoded is not on that page but is
+what AWS does.
+"""
+
+from typing import Any, NamedTuple
+
+from ambidex.events import payload_2_0
+from ambidex.events.fields import Event, absolute, below, encoded, text
+from ambidex.events.payload_2_0 import to_response as to_response
+from ambidex.events.payload_2_0 import to_result as to_result
+from ambidex.http import Request
+
+ANONYMOUS = "anonymous"
+
+
+class Caller(NamedTuple):
+    """The IAM identity that has signed a request."""
+
+    access_key: str
+    account_id: str
+    caller_id: str
+    user_arn: str
+    user_id: str
+
+
+class FrontDoor(NamedTuple):
+    """What the Function URL itself knows of a request."""
+
+    request_id: str
+    time_epoch_ms: int
+    domain_name: str  # `{url id}.lambda-url.{region}.on.aws`
+    caller: Caller | None = None
+
+
+def to_request(event: Event, base_path: str = "") -> Request:
+    """The request that an event stands for.
+
+    Args:
+        event: payload 2.0.
+        base_path: percent-encoded; what a proxy in front of the URL leaves in the path.
+
+    Raises:
+        EventError: a field is missing or of the wrong type.
+    """
+    path = encoded(absolute(text(event, "rawPath")))
+    return payload_2_0.to_request(event, path, below(path, base_path))
+
+
+def to_event(request: Request, door: FrontDoor) -> dict[str, Any]:
+    """The event that a Function URL makes of a request."""
+    url_id = door.domain_name.partition(".")[0]
+    account_id = door.caller.account_id if door.caller else ANONYMOUS
+    shared = payload_2_0.FrontDoor(
+        door.request_id, door.time_epoch_ms, door.domain_name, url_id, account_id
+    )
+    event = payload_2_0.to_event(request, shared, request.path)
+    if door.caller is not None:
+        event["requestContext"]["authorizer"] = {
+            "iam": {
+                "accessKey": door.caller.access_key,
+                "accountId": door.caller.account_id,
+                "callerId": door.caller.caller_id,
+                "cognitoIdentity": None,
+                "principalOrgId": None,
+                "userArn": door.caller.user_arn,
+                "userId": door.caller.user_id,
+            }
+        }
+    return event

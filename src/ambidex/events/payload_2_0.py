@@ -1,0 +1,201 @@
+"""Payload format 2.0, in which HTTP APIs and Function URLs send their events and take results.
+
+1. Header names are in lower case, repeats are joined with commas; cookies are apart.
+2. `rawQueryString` is as the client sent it.
+3. Whether `rawPath` is percent-encoded depends on the source.
+
+Source: apigateway/latest/developerguide/http-api-develop-integrations-lambda.html,
+lambda/latest/dg/urls-invocation.html
+"""
+
+from collections.abc import Mapping
+from json import dumps
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+from ambidex.errors import shown
+from ambidex.events import body
+from ambidex.events.fields import (
+    Event,
+    EventError,
+    common_log_time,
+    header_bytes,
+    header_value,
+    mapping,
+    optional_mapping,
+    optional_text,
+    query_text,
+    status_code,
+    strings,
+    text,
+)
+from ambidex.events.forwarded import scheme
+from ambidex.http import Headers, Request, Response
+
+DEFAULT_STAGE = "$default"
+HTTP_VERSIONS = {"HTTP/1.0": "1.0", "HTTP/1.1": "1.1", "HTTP/2.0": "2"}
+PROTOCOLS = {version: protocol for protocol, version in HTTP_VERSIONS.items()}
+
+
+class FrontDoor(NamedTuple):
+    """What the front door itself knows of a request."""
+
+    request_id: str
+    time_epoch_ms: int
+    domain_name: str
+    api_id: str
+    account_id: str
+    stage: str = DEFAULT_STAGE
+
+
+def to_request(event: Event, path: str, root_path: str) -> Request:
+    """The request that an event stands for.
+
+    Args:
+        event: payload 2.0.
+        path: percent-encoded, with the root path in front.
+        root_path: percent-encoded.
+
+    Raises:
+        EventError: a field is missing or of the wrong type.
+    """
+    http = mapping(mapping(event, "requestContext"), "http")
+    headers = _request_headers(event)
+    address = optional_text(http, "sourceIp")
+    return Request(
+        method=text(http, "method"),
+        path=path,
+        query=optional_text(event, "rawQueryString").encode("utf-8", "surrogatepass"),
+        headers=headers,
+        body=body.decode(event),
+        root_path=root_path,
+        scheme=scheme(headers, "https"),
+        http_version=HTTP_VERSIONS.get(optional_text(http, "protocol"), "1.1"),
+        client=(address, 0) if address else None,
+    )
+
+
+def to_result(response: Response) -> dict[str, Any]:
+    """The result that the front door turns back into this response."""
+    headers: dict[str, str] = {}
+    cookies = []
+    for name_bytes, value_bytes in response.headers:
+        name, value = name_bytes.decode("latin-1").lower(), value_bytes.decode("latin-1")
+        if name == "set-cookie":
+            cookies.append(value)
+        elif name in headers:
+            headers[name] += f",{value}"
+        else:
+            headers[name] = value
+    content, is_base64 = body.encode_result(response.body)
+    result: dict[str, Any] = {
+        "statusCode": response.status,
+        "headers": headers,
+        "body": content,
+        "isBase64Encoded": is_base64,
+    }
+    if cookies:
+        result["cookies"] = cookies
+    return result
+
+
+def to_event(request: Request, door: FrontDoor, raw_path: str) -> dict[str, Any]:
+    """The event that a front door makes of a request.
+
+    Args:
+        request: the request.
+        door: what the front door knows of it.
+        raw_path: the path as the event has it.
+    """
+    headers: dict[str, str] = {}
+    cookies: list[str] = []
+    for name_bytes, value_bytes in request.headers:
+        name, value = name_bytes.decode("latin-1").lower(), value_bytes.decode("latin-1")
+        if name == "cookie":
+            cookies += value.split("; ")
+        elif name in headers:
+            headers[name] += f",{value}"
+        else:
+            headers[name] = value
+    query = query_text(request.query)
+    event: dict[str, Any] = {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": raw_path,
+        "rawQueryString": query,
+        "headers": headers,
+        "requestContext": {
+            "accountId": door.account_id,
+            "apiId": door.api_id,
+            "domainName": door.domain_name,
+            "domainPrefix": door.domain_name.partition(".")[0],
+            "http": {
+                "method": request.method,
+                "path": raw_path,
+                "protocol": PROTOCOLS.get(request.http_version, "HTTP/1.1"),
+                "sourceIp": request.client[0] if request.client else "",
+                "userAgent": headers.get("user-agent", ""),
+            },
+            "requestId": door.request_id,
+            "routeKey": "$default",
+            "stage": door.stage,
+            "time": common_log_time(door.time_epoch_ms),
+            "timeEpoch": door.time_epoch_ms,
+        },
+        "isBase64Encoded": False,
+    }
+    if cookies:
+        event["cookies"] = cookies
+    if query:
+        event["queryStringParameters"] = _query_parameters(query)
+    if request.body:
+        event["body"], event["isBase64Encoded"] = body.encode_event(request.body, request.headers)
+    return event
+
+
+def to_response(result: object) -> Response:
+    """The response that a front door makes of a function's result.
+
+    A result without `statusCode` is itself the body of a 200, as the pages promise.
+
+    Raises:
+        EventError: a field of the result is of the wrong type; the function's fault.
+    """
+    if not isinstance(result, Mapping) or "statusCode" not in result:
+        content = (
+            result
+            if isinstance(result, str)
+            else dumps(result, separators=(",", ":"), ensure_ascii=False)
+        )
+        json_type = (b"content-type", b"application/json")
+        return Response(200, (json_type,), content.encode("utf-8", "surrogatepass"))
+    headers: list[tuple[bytes, bytes]] = [
+        (header_bytes(name), header_value(value, name))
+        for name, value in optional_mapping(result, "headers").items()
+    ]
+    headers += [
+        (b"set-cookie", header_bytes(cookie))
+        for cookie in strings(result.get("cookies"), "cookies")
+    ]
+    return Response(status_code(result), tuple(headers), body.decode(result))
+
+
+def _request_headers(event: Event) -> Headers:
+    headers = []
+    cookies = strings(event.get("cookies"), "cookies")
+    for name, value in optional_mapping(event, "headers").items():
+        if not isinstance(value, str):
+            raise EventError(f"the header {shown(name)} must be a string, not {shown(value)}")
+        key = header_bytes(name.lower())
+        if key != b"cookie" or not cookies:
+            headers.append((key, header_bytes(value)))
+    if cookies:
+        headers.append((b"cookie", header_bytes("; ".join(cookies))))
+    return tuple(headers)
+
+
+def _query_parameters(query: str) -> dict[str, str]:
+    parameters: dict[str, str] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        parameters[name] = f"{parameters[name]},{value}" if name in parameters else value
+    return parameters
