@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: up test check bench docs clean
+.PHONY: up test check fuzz bench docs clean
 
 up: .venv ## The math service on Lambda and on ECS, on this machine
 	$(BIN)/ambidex up examples/math_service
@@ -14,6 +14,11 @@ check: .venv ## Lint and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+RUNS ?= 100000
+fuzz: .venv ## Fuzz events and results, RUNS times
+	$(BIN)/pip install --quiet --constraint constraints.txt --group fuzz
+	$(BIN)/python -m tests.fuzz -runs=$(RUNS)
 
 bench: .venv ## The benchmarks; needs wrk
 	$(BIN)/python -m bench

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ambidex.asgi.scope import http_scope
 from ambidex.events.detect import NotHttpError, detect
 from ambidex.events.fields import EventError
 from ambidex.http import Request, Response
 from tests.events import cases
 from tests.events.samples import sample
+from tests.fuzz.target import is_request_or_refused, is_response_or_refused
 
 NO_SOURCE = (
     "the event is no HTTP request of an HTTP API, a REST API, a Function URL, an Application Load "
@@ -255,22 +255,27 @@ VALID = (
 )
 
 
-def is_request_or_refused(event: Any, base_path: str = "") -> None:
-    """Nothing but a request that an ASGI app can be given, or an EventError."""
-    try:
-        request = detect(event).to_request(event, base_path)
-    except EventError:
-        return
-    scope = http_scope(request, {})
-    assert isinstance(request.body, bytes)
-    assert scope["path"].startswith("/")
-    assert all(isinstance(part, bytes) for pair in scope["headers"] for part in pair)
-    assert scope["client"] is None or isinstance(scope["client"][1], int)
-
-
 @given(event=JSON)
 def test_any_json_is_a_request_or_refused(event: object) -> None:
     is_request_or_refused(event)
+
+
+@pytest.mark.parametrize("source", cases.SOURCES, ids=lambda source: source.id)
+@given(result=JSON)
+def test_any_json_is_a_response_or_refused(source: cases.Source, result: object) -> None:
+    is_response_or_refused(source.to_response, result)
+
+
+@pytest.mark.parametrize("source", cases.SOURCES, ids=lambda source: source.id)
+@given(data=st.data())
+def test_a_valid_result_with_something_wrong_in_it_is_a_response_or_refused(
+    source: cases.Source, data: st.DataObject
+) -> None:
+    case = data.draw(st.sampled_from(cases.RESPONSES))
+    result = source.to_result(case.response)
+    for _ in range(data.draw(st.integers(1, 3))):
+        _break_something(data, result)
+    is_response_or_refused(source.to_response, result)
 
 
 @given(data=st.data(), base_path=st.sampled_from(("", "/api", "/my")))

@@ -74,6 +74,10 @@ DOMAIN = {"stage": "prod", "domainName": "api.example.com"}
             "/x", DOMAIN | {"path": None}, "", ("/x", ""), id="nor there on a custom domain"
         ),
         pytest.param("/x", {"path": "/x"}, "", ("/x", ""), id="test of the console"),
+        pytest.param(
+            "/x", {"path": "/é/x", "stage": "é"}, "", ("/%C3%A9/x", "/%C3%A9"),
+            id="a stage that no URL could have as it is",
+        ),
         pytest.param("/v1/x", DOMAIN | {"path": "/v1/x"}, "/v1", ("/v1/x", "/v1"), id="mapping"),
         pytest.param("/v1/x", DOMAIN | {"path": "/v1/x"}, "", ("/v1/x", ""), id="unknown mapping"),
         pytest.param("/v10/x", DOMAIN | {"path": "/v10/x"}, "/v1", ("/v10/x", ""), id="segments"),

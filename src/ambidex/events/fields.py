@@ -11,6 +11,7 @@ Event = Mapping[str, Any]
 
 # What RFC 3986 allows in a path as it is; "%" is not among them.
 PATH_SAFE = "/:@!$&'()*+,;=~"
+DEFAULT_STAGE = "$default"
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
 
@@ -120,6 +121,12 @@ def below(path: str, base_path: str) -> str:
 def is_own_host(domain_name: str) -> bool:
     """Whether a domain is the one that API Gateway gives an API, with the stage in its paths."""
     return not domain_name or ".execute-api." in domain_name
+
+
+def stage_path(context: Event) -> str:
+    """What a named stage is in a URL; nothing for the default stage."""
+    stage = optional_text(context, "stage")
+    return "" if stage in ("", DEFAULT_STAGE) else encoded(f"/{stage}")
 
 
 def common_log_time(epoch_ms: int) -> str:

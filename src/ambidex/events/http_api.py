@@ -14,16 +14,17 @@ from typing import Any
 from urllib.parse import unquote
 
 from ambidex.events import payload_2_0
+from ambidex.events.fields import DEFAULT_STAGE as DEFAULT_STAGE
 from ambidex.events.fields import (
     Event,
     encoded_again,
     is_own_host,
     mapping,
     optional_text,
+    stage_path,
     starts_with_segments,
     text,
 )
-from ambidex.events.payload_2_0 import DEFAULT_STAGE as DEFAULT_STAGE
 from ambidex.events.payload_2_0 import FrontDoor as FrontDoor
 from ambidex.events.payload_2_0 import to_response as to_response
 from ambidex.events.payload_2_0 import to_result as to_result
@@ -51,16 +52,15 @@ def to_event(request: Request, door: FrontDoor) -> dict[str, Any]:
 
 def _path(event: Event, context: Event, base_path: str) -> tuple[str, str]:
     path = encoded_again(text(event, "rawPath"))
-    stage = optional_text(context, "stage")
-    stage_path = "" if stage in ("", DEFAULT_STAGE) else f"/{stage}"
-    if stage_path and not starts_with_segments(path, stage_path):
-        stage_path = ""
-    rest = path[len(stage_path) :]
+    stage = stage_path(context)
+    if not starts_with_segments(path, stage):
+        stage = ""
+    rest = path[len(stage) :]
     is_below_base = bool(base_path) and starts_with_segments(rest, base_path)
     if is_below_base:
         rest = rest[len(base_path) :]
     if is_own_host(optional_text(context, "domainName")):
-        root_path = stage_path + (base_path if is_below_base else "")
+        root_path = stage + (base_path if is_below_base else "")
     else:
         root_path = base_path
     return (root_path + rest) or "/", root_path

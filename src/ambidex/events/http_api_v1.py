@@ -15,18 +15,17 @@ from urllib.parse import unquote
 from ambidex.events import body, multi_value, payload_1_0
 from ambidex.events.fields import (
     Event,
-    absolute,
     below,
     encoded_again,
     is_own_host,
     mapping,
     optional_text,
+    stage_path,
     starts_with_segments,
     text,
 )
 from ambidex.events.payload_1_0 import FrontDoor as FrontDoor
 from ambidex.events.payload_1_0 import Route
-from ambidex.events.payload_2_0 import DEFAULT_STAGE as DEFAULT_STAGE
 from ambidex.http import Request, Response
 
 
@@ -40,8 +39,8 @@ def to_request(event: Event, base_path: str = "") -> Request:
     Raises:
         EventError: a field is missing or of the wrong type.
     """
-    path, stage_path = _path(event, mapping(event, "requestContext"))
-    root_path = stage_path + below(path[len(stage_path) :], base_path)
+    path, stage = _path(event, mapping(event, "requestContext"))
+    root_path = stage + below(path[len(stage) :], base_path)
     return payload_1_0.to_request(event, path, root_path)
 
 
@@ -71,13 +70,9 @@ def to_response(result: object) -> Response:
 
 
 def _path(event: Event, context: Event) -> tuple[str, str]:
-    decoded = absolute(text(event, "path"))
-    path = encoded_again(decoded)
-    stage = optional_text(context, "stage")
-    if stage in ("", DEFAULT_STAGE) or not is_own_host(optional_text(context, "domainName")):
-        return path, ""
-    stage_path = f"/{stage}"
+    path = encoded_again(text(event, "path"))
+    stage = stage_path(context) if is_own_host(optional_text(context, "domainName")) else ""
     # Emulators leave the stage out of `path`, as a REST API does, and have it in the context's.
-    if optional_text(context, "path") == stage_path + decoded:
-        return stage_path + path, stage_path
-    return path, stage_path if starts_with_segments(path, stage_path) else ""
+    if stage and encoded_again(optional_text(context, "path")) == stage + path:
+        return stage + path, stage
+    return path, stage if starts_with_segments(path, stage) else ""

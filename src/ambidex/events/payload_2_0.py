@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 from ambidex.errors import shown
 from ambidex.events import body
 from ambidex.events.fields import (
+    DEFAULT_STAGE,
     Event,
     EventError,
     common_log_time,
@@ -32,7 +33,6 @@ from ambidex.events.fields import (
 from ambidex.events.forwarded import scheme
 from ambidex.http import Headers, Request, Response
 
-DEFAULT_STAGE = "$default"
 HTTP_VERSIONS = {"HTTP/1.0": "1.0", "HTTP/1.1": "1.1", "HTTP/2.0": "2"}
 PROTOCOLS = {version: protocol for protocol, version in HTTP_VERSIONS.items()}
 

@@ -32,6 +32,7 @@ from ambidex.events.fields import (
     is_own_host,
     mapping,
     optional_text,
+    stage_path,
     text,
 )
 from ambidex.events.payload_1_0 import Route
@@ -67,9 +68,8 @@ def to_request(event: Event, base_path: str = "") -> Request:
         EventError: a field is missing or of the wrong type.
     """
     path = encoded(absolute(text(event, "path")))
-    stage_path = _stage_path(path, mapping(event, "requestContext"))
-    root_path = stage_path + below(path, base_path)
-    return payload_1_0.to_request(event, stage_path + path, root_path)
+    stage = _stage(path, mapping(event, "requestContext"))
+    return payload_1_0.to_request(event, stage + path, stage + below(path, base_path))
 
 
 def to_result(response: Response) -> dict[str, Any]:
@@ -84,8 +84,8 @@ def to_event(request: Request, door: FrontDoor) -> dict[str, Any]:
         request: the request; its path is the client's.
         door: what the API knows of it.
     """
-    stage_path = f"/{door.stage}" if is_own_host(door.domain_name) else ""
-    path = request.path.removeprefix(stage_path) or "/"
+    stage = f"/{door.stage}" if is_own_host(door.domain_name) else ""
+    path = request.path.removeprefix(stage) or "/"
     route = Route("/{proxy+}", {"proxy": path[1:]}) if path != "/" else Route("/", {})
     shared = payload_1_0.FrontDoor(*door[:7])
     headers = _spelled(request.headers)
@@ -137,12 +137,12 @@ def is_binary(media_type: str, binary_media_types: Iterable[str]) -> bool:
     return False
 
 
-def _stage_path(path: str, context: Event) -> str:
-    stage = optional_text(context, "stage")
+def _stage(path: str, context: Event) -> str:
+    stage = stage_path(context)
     in_url = encoded(optional_text(context, "path"))
     if not in_url:
-        return f"/{stage}" if stage and is_own_host(optional_text(context, "domainName")) else ""
-    return f"/{stage}" if stage and in_url in (f"/{stage}{path}", f"/{stage}{path[1:]}") else ""
+        return stage if is_own_host(optional_text(context, "domainName")) else ""
+    return stage if in_url in (stage + path, stage + path[1:]) else ""
 
 
 def _spelled(headers: Headers) -> dict[str, list[str]]:
