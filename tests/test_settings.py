@@ -55,6 +55,8 @@ DEFAULTS = {
     ("lambda", "command"): (),
     ("lambda", "base-path"): "",
     ("lambda", "concurrency"): 10,
+    ("lambda", "events-path"): "",
+    ("lambda", "error-statuses"): (),
     ("ecs", "cpu"): 512,
     ("ecs", "memory"): 1024,
     ("ecs", "host"): "0.0.0.0",
@@ -133,6 +135,8 @@ def line(section: str, key: str, value: object) -> str:
         ("lambda", "base-path", "/api"),
         ("lambda", "concurrency", 1),
         ("lambda", "concurrency", 1000),
+        ("lambda", "events-path", "/events"),
+        ("lambda", "error-statuses", ["500-599", "429", "100-100"]),
         ("ecs", "host", "127.0.0.1"),
         ("ecs", "port", 0),
         ("ecs", "port", 65535),
@@ -158,6 +162,7 @@ def test_a_value_within_its_range_is_taken(
     assert value_of(settings_of(tmp_path, line(section, key, value)), setting) == expected
 
 
+STATUSES = 'must be a list of statuses and ranges from 100 to 599, such as "500-599" or 429'
 RULE = "a name is of letters, digits and _, and starts with no digit"
 
 
@@ -199,6 +204,32 @@ def out_of_range(section: str, key: str, value: object, problem: str) -> Any:
         out_of_range("lambda", "base-path", 1, "must be a path that starts with /"),
         out_of_range("lambda", "concurrency", 0, "must be a whole number from 1 to 1000"),
         out_of_range("lambda", "concurrency", 1001, "must be a whole number from 1 to 1000"),
+        out_of_range("lambda", "events-path", "events", "must be a path that starts with /"),
+        out_of_range("lambda", "events-path", 1, "must be a path that starts with /"),
+        *(
+            out_of_range("lambda", "events-path", path, "must be a path below /")
+            for path in ("/", "//", "/%2F", "/\n")
+        ),
+        out_of_range("lambda", "error-statuses", "500", STATUSES),
+        out_of_range("lambda", "error-statuses", 500, STATUSES),
+        *(
+            out_of_range("lambda", "error-statuses", [item], f"{STATUSES}: {item!r} is none")
+            for item in (
+                *("abc", "", "600", "99", "099", "5000", "599-500", "500-600", "500-"),
+                *(
+                    "-500",
+                    "500-501-502",
+                    "5xx",
+                    "500 - 599",
+                    "\u0665\u0660\u0660",
+                    "500\n",
+                    600,
+                    0,
+                    True,
+                    500.0,
+                ),
+            )
+        ),
         out_of_range("ecs", "cpu", 255, "must be a whole number from 256 to 32768"),
         out_of_range("ecs", "cpu", 32769, "must be a whole number from 256 to 32768"),
         out_of_range("ecs", "memory", 511, "must be a whole number from 512 to 249856"),
@@ -479,6 +510,32 @@ def test_a_base_path_is_percent_encoded_and_has_no_slash_at_its_end(
     assert from_environ(to_environ(settings)).aws_lambda.base_path == base_path
 
 
+@pytest.mark.parametrize(
+    ("written", "events_path"),
+    [
+        pytest.param("/events", "/events", id="plain"),
+        pytest.param("/events/", "/events/", id="a slash at its end, which a route may have"),
+        pytest.param("/é v", "/%C3%A9%20v", id="is percent-encoded"),
+        pytest.param("/%C3%A9", "/%C3%A9", id="is not encoded twice"),
+    ],
+)
+def test_an_events_path_is_percent_encoded(tmp_path: Path, written: str, events_path: str) -> None:
+    settings = settings_of(tmp_path, line("lambda", "events-path", written))
+
+    assert settings.aws_lambda.events_path == events_path
+    assert from_environ(to_environ(settings)).aws_lambda.events_path == events_path
+
+
+def test_error_statuses_are_statuses_and_ranges(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, line("lambda", "error-statuses", ["500-502", 429, "404"]))
+
+    assert settings.aws_lambda.failing_statuses == {404, 429, 500, 501, 502}
+    assert to_environ(settings)["AMBIDEX_LAMBDA_ERROR_STATUSES"] == "500-502,429,404"
+    assert from_environ(to_environ(settings)) == from_environ(
+        {"AMBIDEX_LAMBDA_ERROR_STATUSES": "500-502, 429,404"}
+    )
+
+
 def test_a_flag_on_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
     path = tmp_path / "pyproject.toml"
     path.write_text("[tool.ambidex]\napp = 'main:app'\n[tool.ambidex.ecs]\nport = 1\ntasks = 2\n")
@@ -603,6 +660,10 @@ def values_for(setting: Setting) -> st.SearchStrategy[Any]:
     """Values that a setting takes, by its default's type and its range."""
     if setting.variable in NUMBERS:
         return NUMBERS[setting.variable]
+    if setting.key == "error-statuses":
+        statuses = st.integers(100, 599)
+        ranges = st.tuples(statuses, statuses).map(lambda ends: "{}-{}".format(*sorted(ends)))
+        return st.lists(ranges | statuses | statuses.map(str), max_size=4)
     if isinstance(setting.default, list):
         return st.lists(st.ip_addresses().map(str), max_size=4)
     if isinstance(setting.default, str):
@@ -611,7 +672,8 @@ def values_for(setting: Setting) -> st.SearchStrategy[Any]:
         if not setting.check("no path"):
             return TEXTS
         paths = TEXTS.map(lambda text: f"/{text}")
-        return paths.map(quote) if setting.check("/é") else paths
+        paths = paths.map(quote) if setting.check("/é") else paths
+        return paths.filter(lambda path: not setting.check(path))
     return st.just(setting.default)
 
 

@@ -4,9 +4,10 @@ One table describes every setting; the values, the names in the environment and 
 follow from it. In the image `[tool.ambidex.lambda] base-path` arrives as AMBIDEX_LAMBDA_BASE_PATH.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from ambidex.errors import AmbidexError, shown
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PREFIX = "AMBIDEX_"
+
+_STATUSES = re.compile(r"([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?")
 
 
 class SettingError(AmbidexError):
@@ -30,6 +33,13 @@ class LambdaSettings(NamedTuple):
     command: tuple[str, ...]
     base_path: str
     concurrency: int
+    events_path: str
+    error_statuses: tuple[str, ...]
+
+    @property
+    def failing_statuses(self) -> frozenset[int]:
+        """The statuses that `error-statuses` names, one by one."""
+        return frozenset().union(*map(_statuses, self.error_statuses))
 
 
 class EcsSettings(NamedTuple):
@@ -133,6 +143,29 @@ def _base_path(value: object) -> str:
     return "" if value == "" else _path(value)
 
 
+def _events_path(value: object) -> str:
+    # "/" would close the app's first page to everybody.
+    is_root = isinstance(value, str) and value != "" and not unquote(value).strip("/\n")
+    return "must be a path below /" if is_root else _base_path(value)
+
+
+def _statuses(text: str) -> range:
+    """The statuses of an entry; none if it is neither a status nor a range."""
+    ends = _STATUSES.fullmatch(text)
+    return range(int(ends[1]), int(ends[2] or ends[1]) + 1) if ends else range(0)
+
+
+def _error_statuses(value: object) -> str:
+    problem = 'must be a list of statuses and ranges from 100 to 599, such as "500-599" or 429'
+    if not isinstance(value, list | tuple):
+        return problem
+    for item in value:
+        is_status = isinstance(item, str | int) and not isinstance(item, bool)
+        if not is_status or not _statuses(str(item)):
+            return f"{problem}: {shown(item)} is none"
+    return ""
+
+
 def _strings(value: object) -> str:
     is_list = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
     return "" if is_list else "must be a list of strings"
@@ -215,6 +248,26 @@ TABLE = (
         True,
     ),
     Setting("lambda", "concurrency", 10, _between(1, 1000), "1–1000", "Environments at most."),
+    Setting(
+        "lambda",
+        "events-path",
+        "",
+        _events_path,
+        "",
+        "Where events that are no HTTP requests are POSTed; 404 to all callers from outside, on "
+        "both platforms. Empty: such events fail.",
+        True,
+    ),
+    Setting(
+        "lambda",
+        "error-statuses",
+        [],
+        _error_statuses,
+        "",
+        'Statuses that fail the invocation, such as `["500-599", 429]`; the front door then gives '
+        "its own.",
+        True,
+    ),
     Setting(
         "ecs",
         "cpu",
@@ -394,11 +447,17 @@ def _settings(values: Mapping[str, Any]) -> Settings:
         sections[setting.section][setting.field] = (
             tuple(value) if isinstance(value, list) else value
         )
-    base_path = sections["lambda"]["base_path"].rstrip("/")
-    sections["lambda"]["base_path"] = quote(base_path, safe="/%:@!$&'()*+,;=~")
+    of_lambda = sections["lambda"]
+    of_lambda["base_path"] = _quoted(of_lambda["base_path"].rstrip("/"))
+    of_lambda["events_path"] = _quoted(of_lambda["events_path"])
+    of_lambda["error_statuses"] = tuple(map(str, of_lambda["error_statuses"]))
     ecs = EcsSettings(**sections["ecs"])
     _check_pairs(ecs)
     return Settings(**sections[""], aws_lambda=LambdaSettings(**sections["lambda"]), ecs=ecs)
+
+
+def _quoted(path: str) -> str:
+    return quote(path, safe="/%:@!$&'()*+,;=~")
 
 
 def _check_pairs(ecs: EcsSettings) -> None:

@@ -153,6 +153,17 @@ def test_the_first_steps_lead_where_their_page_says(tmp_path: Path) -> None:
             assert settled(line) in log, line
 
 
+def test_the_guide_to_events_leads_where_it_says(tmp_path: Path) -> None:
+    page = GUIDES / "events.md"
+    folder = written(page, tmp_path / "shop")
+    with up(folder) as running:
+        script = folder / "invoke.py"
+        script.write_text(running.here(script.read_text()))
+        for block in blocks(page, "run"):
+            check(block, running)
+    assert "lambda | order 7" in running.log
+
+
 @pytest.mark.parametrize("page", [README, *sorted(GUIDES.glob("*.md"))], ids=lambda p: p.name)
 def test_what_a_page_shows_to_fail_fails_like_this(page: Path, tmp_path: Path) -> None:
     folder = tmp_path / "shop"

@@ -67,3 +67,34 @@ def test_results_can_be_read_back(value: object) -> None:
     except TypeError:  # an integer that no result of ours has
         return
     assert json.loads(document) == value
+
+
+@given(VALUES)
+def test_what_the_standard_library_writes_is_json_but_for_infinity(value: object) -> None:
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        is_finite = False
+    else:
+        is_finite = True
+    assert event_json.is_json(json.dumps(value).encode()) == is_finite
+
+
+@pytest.mark.parametrize(
+    ("document", "is_json"),
+    [
+        pytest.param(b'"\\ud800"', True, id="a lone surrogate"),
+        pytest.param(b"1" * 5000, True, id="more digits than Python takes"),
+        pytest.param(b" [1] \n", True, id="spaces around it"),
+        pytest.param(b"", False, id="nothing"),
+        pytest.param(b"{", False, id="cut off"),
+        pytest.param(b"[NaN]", False, id="NaN"),
+        pytest.param(b"-Infinity", False, id="infinity"),
+        pytest.param(b'"\xff"', False, id="not UTF-8"),
+        pytest.param("[1]".encode("utf-16"), False, id="UTF-16"),
+        pytest.param(b"\xef\xbb\xbf[1]", False, id="a byte order mark"),
+        pytest.param(b"[" * 100_000, False, id="nested beyond the stack"),
+    ],
+)
+def test_a_result_is_json_as_lambda_takes_it(document: bytes, is_json: bool) -> None:
+    assert event_json.is_json(document) == is_json

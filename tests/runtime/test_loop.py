@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -14,7 +15,9 @@ from ambidex.local.http1 import server as http1_server
 from ambidex.local.http1.exchange import ServerExchange
 from ambidex.runtime import loop
 from ambidex.runtime.connection import Connection
+from ambidex.runtime.invocation import Function, function
 from ambidex.runtime.messages import PeerError
+from ambidex.settings import from_environ
 
 EVENT: dict[str, Any] = {
     "version": "2.0",
@@ -54,8 +57,16 @@ class Script:
             exchange.respond(500, (), b"bad state")
 
 
-def talk(script: Script, app: App, environ: dict[str, str] | None = None) -> list[Any]:
+def function_of(app: App, **settings: Any) -> Function:
+    return function(app, {}, from_environ({}).aws_lambda._replace(**settings))
+
+
+def talk(
+    script: Script, app: App, environ: dict[str, str] | None = None, **settings: Any
+) -> list[Any]:
     """Run the loop until the script is in a bad state; what it was asked."""
+
+    answering = function_of(app, **settings)
 
     async def main() -> None:
         server = await http1_server.listen(
@@ -63,7 +74,7 @@ def talk(script: Script, app: App, environ: dict[str, str] | None = None) -> lis
         )
         connection = Connection(f"127.0.0.1:{server.port}")
         with pytest.raises(PeerError):
-            await loop.run(connection, app, {}, "", {} if environ is None else environ)
+            await loop.run(connection, answering, {} if environ is None else environ)
         connection.close()
         server.abort()
         await server.closed()
@@ -121,7 +132,7 @@ def test_one_connection_carries_all_requests_each_in_one_piece() -> None:
         server = await asyncio.get_running_loop().create_server(Pieces, "127.0.0.1", 0)
         connection = Connection(f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
         with pytest.raises(PeerError):
-            await loop.run(connection, ok, {}, "", {})
+            await loop.run(connection, function_of(ok), {})
         connection.close()
         server.close()
 
@@ -288,7 +299,7 @@ def test_a_connection_that_the_peer_closes_while_it_is_idle_is_opened_again() ->
         port = server.sockets[0].getsockname()[1]
         connection = Connection(f"127.0.0.1:{port}")
         with pytest.raises(PeerError, match="500"):
-            await loop.run(connection, ok, {}, "", {})
+            await loop.run(connection, function_of(ok), {})
         connection.close()
         server.close()
 
@@ -300,3 +311,211 @@ def test_nobody_at_the_address_is_one_clear_error() -> None:
     connection = Connection("127.0.0.1:1")
     with pytest.raises(PeerError, match=r"no Runtime API answers at '127\.0\.0\.1:1'"):
         asyncio.run(connection.call(b""))
+
+
+SQS = b'{"Records": [{"eventSource": "aws:sqs", "body": "\\u00e9"}],  "n": 1.50}'
+
+
+def answering(status: int, body: bytes) -> App:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+    return app
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param(SQS, id="object"),
+        pytest.param(b'[1, "two"]', id="list"),
+        pytest.param(b'"warm up"', id="string"),
+        pytest.param(b"null", id="null"),
+        pytest.param(b"123456789012345678901234567890", id="number above 64 bit"),
+    ],
+)
+def test_an_event_that_is_no_request_is_posted_to_the_events_path_as_it_came(
+    document: bytes,
+) -> None:
+    seen: list[tuple[Scope, bytes]] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append((scope, (await receive())["body"]))
+        await ok(scope, receive, send)
+
+    talk(Script([document]), app, events_path="/ev%C3%A9nts")
+    ((scope, body),) = seen
+    assert body == document
+    assert (scope["method"], scope["path"], scope["root_path"]) == ("POST", "/evénts", "")
+    assert scope["headers"] == [
+        (b"host", b"localhost"),
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(document)),
+    ]
+    assert (scope["client"], scope["scheme"]) == (None, "https")
+    assert scope["aws.event"] == json.loads(document)
+    assert scope["aws.context"].aws_request_id == "r-1"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "result"),
+    [
+        pytest.param(200, b'{"a":  1.0}\n', b'{"a":  1.0}\n', id="an object, byte for byte"),
+        pytest.param(299, b"[]", b"[]", id="another status of success"),
+        pytest.param(204, b"", b"null", id="no body is null"),
+        pytest.param(202, b'"\\ud800"', b'"\\ud800"', id="a lone surrogate is JSON"),
+    ],
+)
+def test_the_apps_json_is_the_result(status: int, body: bytes, result: bytes) -> None:
+    path, _, document = talk(Script([SQS]), answering(status, body), events_path="/events")[1]
+    assert (path, document) == ("invocation/r-1/response", result)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "message"),
+    [
+        pytest.param(
+            503,
+            b"no more",
+            "Function.ErrorStatus",
+            "the app answered POST /events with 503: 'no more'",
+            id="an error",
+        ),
+        pytest.param(
+            307,
+            b"",
+            "Function.ErrorStatus",
+            "the app answered POST /events with 307: ''",
+            id="a redirect",
+        ),
+        pytest.param(
+            404,
+            b"x" * 1000,
+            "Function.ErrorStatus",
+            f"the app answered POST /events with 404: '{'x' * 196}...",
+            id="200 characters of a body",
+        ),
+        pytest.param(
+            200,
+            b"ok",
+            "Runtime.MarshalError",
+            "the app answered POST /events with a body that is no JSON: 'ok'",
+            id="no JSON",
+        ),
+        pytest.param(
+            200,
+            b"NaN",
+            "Runtime.MarshalError",
+            "the app answered POST /events with a body that is no JSON: 'NaN'",
+            id="NaN",
+        ),
+        pytest.param(
+            200,
+            b'"\xff"',
+            "Runtime.MarshalError",
+            "the app answered POST /events with a body that is no JSON: '\"\ufffd\"'",
+            id="no UTF-8",
+        ),
+        pytest.param(
+            200,
+            b"[" * 100_000,
+            "Runtime.MarshalError",
+            f"the app answered POST /events with a body that is no JSON: '{'[' * 196}...",
+            id="too deep",
+        ),
+        pytest.param(
+            200,
+            b"1" * (LAMBDA_RESULT_BYTES + 1),
+            "Function.ResponseSizeTooLarge",
+            "the app answered POST /events with 6291557 bytes of JSON, and Lambda takes 6291556: "
+            "put the data where the caller can fetch it, such as S3",
+            id="too large",
+        ),
+    ],
+)
+def test_an_answer_that_is_no_success_or_no_result_fails_the_invocation(
+    status: int, body: bytes, kind: str, message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, headers, document = talk(Script([SQS]), answering(status, body), events_path="/events")[1]
+    assert path == "invocation/r-1/error"
+    assert headers["lambda-runtime-function-error-type"] == kind
+    # The emulator's rule; what does not follow it becomes Runtime.Unknown or Function.Unknown.
+    assert re.fullmatch(r"(Runtime|Function)\.[A-Z][A-Za-z]+", kind)
+    assert json.loads(document) == {"errorMessage": message, "errorType": kind, "stackTrace": []}
+    assert [record.getMessage() for record in caplog.records] == [f"{kind}: {message}"]
+
+
+def test_a_body_of_the_largest_size_is_a_result() -> None:
+    body = b"1" * LAMBDA_RESULT_BYTES
+    assert talk(Script([SQS]), answering(200, body), events_path="/events")[1][2] == body
+
+
+def test_an_app_that_raises_at_an_event_fails_the_invocation_and_is_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise ValueError("the app's own words")
+
+    path, headers, _ = talk(Script([SQS]), app, events_path="/events")[1]
+    assert path == "invocation/r-1/error"
+    assert headers["lambda-runtime-function-error-type"] == "Function.ErrorStatus"
+    assert caplog.text.count("ValueError: the app's own words") == 1
+
+
+def test_without_an_events_path_the_error_names_the_event_and_the_setting() -> None:
+    _, headers, document = talk(Script([SQS]), ok)[1]
+    assert headers["lambda-runtime-function-error-type"] == "Runtime.UnsupportedEvent"
+    message = json.loads(document)["errorMessage"]
+    assert "it holds records of 'aws:sqs'" in message
+    assert "set `events-path` in [tool.ambidex.lambda]" in message
+
+
+def test_a_malformed_http_event_does_not_go_to_the_events_path() -> None:
+    calls: list[Scope] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        calls.append(scope)
+
+    path, headers, document = talk(Script([event(headers=7)]), app, events_path="/events")[1]
+    assert path == "invocation/r-1/error"
+    assert headers["lambda-runtime-function-error-type"] == "Runtime.UnsupportedEvent"
+    assert "events-path" not in json.loads(document)["errorMessage"]
+    assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("method", "body"),
+    [("POST", "Not Found"), ("GET", "Not Found"), ("HEAD", ""), ("OPTIONS", "Not Found")],
+)
+def test_an_http_event_for_the_events_path_is_a_404_without_the_app(
+    method: str, body: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    context = {"stage": "$default", "http": {"method": method}}
+    document = event(rawPath="//events/", requestContext=context)
+    calls: list[Scope] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        calls.append(scope)
+
+    result = json.loads(talk(Script([document]), app, events_path="/events")[1][2])
+    assert (result["statusCode"], result["body"]) == (404, body)
+    assert calls == []
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    ("status", "fails"), [(499, False), (500, True), (504, True), (505, False), (429, True)]
+)
+def test_a_status_that_the_settings_name_fails_the_invocation_of_a_request_too(
+    status: int, fails: bool
+) -> None:
+    path, headers, document = talk(
+        Script([event(rawPath="/orders")]),
+        answering(status, b"busy"),
+        error_statuses=("500-504", "429"),
+    )[1]
+    assert path == f"invocation/r-1/{'error' if fails else 'response'}"
+    if fails:
+        assert headers["lambda-runtime-function-error-type"] == "Function.ErrorStatus"
+        message = f"the app answered GET /orders with {status}: 'busy'"
+        assert json.loads(document)["errorMessage"] == message

@@ -4,7 +4,21 @@ Source: lambda/latest/dg/runtimes-api.html, "Initialization error" and "Invocati
 """
 
 from ambidex.asgi.trace import of_the_app
+from ambidex.errors import AmbidexError
 from ambidex.runtime.event_json import dumps
+
+
+class InvocationError(AmbidexError):
+    """An invocation that fails, so that its caller knows and may try again; the app's fault.
+
+    Args:
+        kind: `Category.Reason`, as `error_document` has it.
+        message: the sentence.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 def error_document(kind: str, message: str, error: BaseException | None = None) -> bytes:

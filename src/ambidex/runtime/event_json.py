@@ -40,8 +40,28 @@ def loads(event: bytes) -> Any:  # noqa: ANN401 – any JSON
         raise MalformedEventError(f"the event is not JSON: {error}") from None
 
 
+def is_json(document: bytes) -> bool:
+    """Whether bytes are JSON as Lambda takes it: UTF-8, and neither NaN nor Infinity."""
+    if _fast_loads is not None:
+        try:
+            _fast_loads(document)
+        except ValueError:
+            pass  # lone surrogates, which are JSON
+        else:
+            return True
+    try:
+        json.loads(document.decode(), parse_int=str, parse_constant=_no_json)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def dumps(value: Any) -> bytes:  # noqa: ANN401 – any JSON
     """A result as JSON, not escaped beyond what JSON demands."""
     if _fast_dumps is not None:
         return _fast_dumps(value)
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _no_json(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")

@@ -7,10 +7,8 @@ from typing import Any
 from ambidex.asgi.lifespan import Lifespan
 from ambidex.asgi.load import AppLoadError, not_asgi
 from ambidex.asgi.types import App
-from ambidex.events.detect import Source
-from ambidex.http import Response
 from ambidex.runtime.event_loop import new_event_loop
-from ambidex.runtime.invocation import invoke, result
+from ambidex.runtime.invocation import Answer, Function, function, invoke, result
 
 
 class Handler:
@@ -33,13 +31,15 @@ class Handler:
             raise AppLoadError(f"Handler needs an ASGI app: {problem}")
         self._app = app
         self._event_loop: asyncio.AbstractEventLoop | None = None
-        self._lifespan: Lifespan | None = None
+        self._function: Function | None = None
 
-    def __call__(self, event: dict[str, Any], context: object) -> dict[str, Any]:
+    def __call__(self, event: Any, context: object) -> Any:  # noqa: ANN401 – any JSON
         """Answer one event.
 
         Raises:
-            EventError: the event is no HTTP request.
+            EventError: the event is malformed, or no HTTP request and there is no `events-path`.
+            InvocationError: the app's answer fails the invocation.
+            SettingError: a variable that starts with AMBIDEX_ is wrong; the user's fault.
             StartupError: the app's startup failed; the next event tries again.
         """
         if self._event_loop is None:
@@ -47,18 +47,17 @@ class Handler:
             asyncio.set_event_loop(self._event_loop)
         return self._event_loop.run_until_complete(self._answer(event, context))
 
-    async def _answer(self, event: dict[str, Any], context: object) -> dict[str, Any]:
+    async def _answer(self, event: Any, context: object) -> Any:  # noqa: ANN401 – any JSON
+        if self._function is None:
+            self._function = await self._started()
+        answers: list[Answer] = []
+        await invoke(self._function, event, None, context, answers.append)
+        return result(self._function, answers[0])
+
+    async def _started(self) -> Function:
         from ambidex.settings import from_environ
 
-        if self._lifespan is None:
-            lifespan = Lifespan(self._app)
-            await lifespan.startup()
-            self._lifespan = lifespan
-            self._base_path = from_environ(os.environ).aws_lambda.base_path
-        results: list[dict[str, Any]] = []
-
-        def respond(source: Source, response: Response) -> None:
-            results.append(result(source, response))
-
-        await invoke(self._app, event, context, self._lifespan.state, self._base_path, respond)
-        return results[0]
+        settings = from_environ(os.environ).aws_lambda
+        lifespan = Lifespan(self._app)
+        await lifespan.startup()
+        return function(self._app, lifespan.state, settings)

@@ -1,15 +1,20 @@
-"""One HTTP event through the app, however it came: by the Runtime API or to a handler."""
+"""One event through the app, however it came: by the Runtime API or to a handler."""
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ambidex.asgi.events_path import closed
 from ambidex.asgi.exchange import Exchange
 from ambidex.asgi.scope import http_scope
 from ambidex.asgi.types import App
-from ambidex.events.detect import Source, detect
-from ambidex.http import Response
-from ambidex.runtime.event_json import dumps
+from ambidex.events.detect import NotHttpError, Source, detect
+from ambidex.http import Request, Response
+from ambidex.runtime import event_request
+from ambidex.runtime.event_json import dumps, loads
+
+if TYPE_CHECKING:
+    from ambidex.settings import LambdaSettings
 
 logger = logging.getLogger("ambidex")
 
@@ -17,48 +22,116 @@ logger = logging.getLogger("ambidex")
 _SMALL_BODY_BYTES = 64 * 1024
 
 
+class Function(NamedTuple):
+    """What answers events: an app that is started, and what the settings say of it."""
+
+    app: App
+    outside: App  # the same app, with nothing at its events path
+    state: dict[str, Any]  # what the lifespan left
+    base_path: str  # percent-encoded; see the event sources
+    events_path: str  # percent-encoded; empty: an event that is no HTTP request is an error
+    failing_statuses: frozenset[int]
+
+
+class Answer(NamedTuple):
+    """A response, and what it answers."""
+
+    source: Source | None  # none: the event is no HTTP request
+    request: Request
+    response: Response
+
+
+def function(app: App, state: dict[str, Any], settings: "LambdaSettings") -> Function:
+    """The function that an app is with these settings."""
+    return Function(
+        app,
+        closed(app, settings.events_path, settings.base_path),
+        state,
+        settings.base_path,
+        settings.events_path,
+        settings.failing_statuses,
+    )
+
+
 async def invoke(
-    app: App,
+    function: Function,
     event: object,
+    document: bytes | None,
     context: object,
-    state: dict[str, Any],
-    base_path: str,
-    on_response: Callable[[Source, Response], None],
+    on_answer: Callable[[Answer], None],
 ) -> None:
     """Run the app for one event, to its end, which may be after its response.
 
     Args:
-        app: the ASGI app.
+        function: the app and its settings.
         event: the event as Python values.
+        document: the event's JSON, where it is at hand.
         context: the Lambda context; both reach the app under Mangum's names in the scope.
-        state: what the lifespan left.
-        base_path: percent-encoded; see the event sources.
-        on_response: called once, as soon as the response is complete.
+        on_answer: called once, as soon as the response is complete.
 
     Raises:
-        EventError: the event is no HTTP request; nothing has run.
+        EventError: the event is malformed, or is no HTTP request and there is no events path;
+            nothing has run.
     """
-    source = detect(event)
-    request = source.to_request(event, base_path)  # type: ignore[arg-type]  # detect has checked
-    scope = http_scope(request, state)
+    source = _source(event, function.events_path)
+    if source is None:
+        app = function.app
+        document = event_request.dumped(event) if document is None else document
+        request = event_request.to_request(document, function.events_path)
+    else:
+        app = function.outside
+        request = source.to_request(event, function.base_path)  # type: ignore[arg-type]  # detect has checked
+    scope = http_scope(request, function.state)
     scope["aws.event"] = event
     scope["aws.context"] = context
     exchange = Exchange(
-        request.body, request.method == "HEAD", lambda response: on_response(source, response)
+        request.body,
+        request.method == "HEAD",
+        lambda response: on_answer(Answer(source, request, response)),
     )
     await exchange.run(app, scope)
 
 
-def result(source: Source, response: Response) -> dict[str, Any]:
-    """The result for a response; a 500 that says so for one that its source does not take."""
+def _source(event: object, events_path: str) -> Source | None:
+    try:
+        return detect(event)
+    except NotHttpError as error:
+        if events_path:
+            return None
+        raise NotHttpError(
+            f"{error.message}; set `events-path` in [tool.ambidex.lambda] to have such events "
+            f"POSTed to the app"
+        ) from None
+
+
+def result(function: Function, answer: Answer) -> Any:  # noqa: ANN401 – any JSON
+    """The result for a response; a 500 that says so for one that its source does not take.
+
+    Raises:
+        InvocationError: the response fails the invocation.
+    """
+    source, response = answer.source, answer.response
+    if response.status in function.failing_statuses:
+        raise event_request.error_status(answer.request, response)
+    if source is None:
+        return loads(event_request.to_result(answer.request, response))
     value = source.to_result(response)
     if len(response.body) <= _SMALL_BODY_BYTES and len(response.headers) < 100:
         return value
     return _too_large(source, len(dumps(value))) or value
 
 
-def result_json(source: Source, response: Response) -> bytes:
-    """The result for a response as JSON; a 500 for one that its source does not take."""
+def result_json(function: Function, answer: Answer) -> bytes:
+    """The result for a response as JSON; see `result`.
+
+    Raises:
+        InvocationError: the response fails the invocation.
+    """
+    source, response = answer.source, answer.response
+    if response.status in function.failing_statuses:
+        raise event_request.error_status(answer.request, response)
+    if source is None:
+        return event_request.to_result(answer.request, response)
     document = dumps(source.to_result(response))
     too_large = _too_large(source, len(document))
     return dumps(too_large) if too_large else document

@@ -9,18 +9,14 @@ Source: lambda/latest/dg/runtimes-custom.html, lambda/latest/dg/lambda-runtime-e
 import asyncio
 import logging
 from collections.abc import MutableMapping
-from typing import Any
 
-from ambidex.asgi.types import App
-from ambidex.events.detect import Source
 from ambidex.events.fields import EventError
-from ambidex.http import Response
 from ambidex.runtime import log, messages
 from ambidex.runtime.connection import Connection
 from ambidex.runtime.context import LambdaContext
-from ambidex.runtime.errors import error_document
+from ambidex.runtime.errors import InvocationError, error_document
 from ambidex.runtime.event_json import MalformedEventError, loads
-from ambidex.runtime.invocation import invoke, result_json
+from ambidex.runtime.invocation import Answer, Function, invoke, result_json
 from ambidex.runtime.messages import Invocation, PeerError, Reply
 
 logger = logging.getLogger("ambidex")
@@ -29,19 +25,13 @@ _TRACE_ID = "_X_AMZN_TRACE_ID"
 
 
 async def run(
-    connection: Connection,
-    app: App,
-    state: dict[str, Any],
-    base_path: str,
-    environ: MutableMapping[str, str],
+    connection: Connection, function: Function, environ: MutableMapping[str, str]
 ) -> None:
     """Answer events, one at a time, for as long as the environment lives.
 
     Args:
         connection: to the Runtime API.
-        app: the ASGI app, started.
-        state: what the lifespan left.
-        base_path: percent-encoded; see the event sources.
+        function: the app, started, and its settings.
         environ: the process's environment, where the trace id goes.
 
     Raises:
@@ -54,26 +44,28 @@ async def run(
         _trace(invocation, environ)
         log.request_id.set(invocation.request_id)
         # A task of its own, so that context variables that the app sets end with the request.
-        await create_task(_answer(connection, app, state, base_path, invocation, environ))
+        await create_task(_answer(connection, function, invocation, environ))
         _check(await connection.reply(), invocation)
 
 
 async def _answer(
     connection: Connection,
-    app: App,
-    state: dict[str, Any],
-    base_path: str,
+    function: Function,
     invocation: Invocation,
     environ: MutableMapping[str, str],
 ) -> None:
-    def respond(source: Source, response: Response) -> None:
-        document = result_json(source, response)
-        connection.start(messages.result_request(connection.host, invocation, document))
+    def respond(answer: Answer) -> None:
+        try:
+            document = result_json(function, answer)
+        except InvocationError as error:
+            _fail(connection, invocation, error.kind, error.message)
+        else:
+            connection.start(messages.result_request(connection.host, invocation, document))
 
     context = LambdaContext(invocation, environ)
     try:
         event = loads(invocation.event)
-        await invoke(app, event, context, state, base_path, respond)
+        await invoke(function, event, invocation.event, context, respond)
     except MalformedEventError as error:
         _fail(connection, invocation, "Runtime.UnmarshalError", error.message)
     except EventError as error:

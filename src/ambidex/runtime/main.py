@@ -12,8 +12,9 @@ from ambidex.runtime import log, loop, messages
 from ambidex.runtime.connection import Connection
 from ambidex.runtime.errors import error_document
 from ambidex.runtime.event_loop import new_event_loop
+from ambidex.runtime.invocation import function
 from ambidex.runtime.messages import PeerError
-from ambidex.settings import SettingError, from_environ
+from ambidex.settings import LambdaSettings, SettingError, from_environ
 
 logger = logging.getLogger("ambidex")
 
@@ -41,8 +42,7 @@ def serve(app_name: str, environ: MutableMapping[str, str]) -> int:
     try:
         settings = from_environ(environ)
         app = load(app_name or settings.app)
-        base_path = settings.aws_lambda.base_path
-        event_loop.run_until_complete(_run(connection, app, base_path, environ))
+        event_loop.run_until_complete(_run(connection, app, settings.aws_lambda, environ))
     except PeerError as error:
         logger.error("%s", error.message)  # noqa: TRY400 – nothing in our frames explains it
     except (AppLoadError, StartupError, SettingError) as error:
@@ -51,11 +51,14 @@ def serve(app_name: str, environ: MutableMapping[str, str]) -> int:
 
 
 async def _run(
-    connection: Connection, app: App, base_path: str, environ: MutableMapping[str, str]
+    connection: Connection,
+    app: App,
+    settings: LambdaSettings,
+    environ: MutableMapping[str, str],
 ) -> None:
     lifespan = Lifespan(app)
     await lifespan.startup()
-    await loop.run(connection, app, lifespan.state, base_path, environ)
+    await loop.run(connection, function(app, lifespan.state, settings), environ)
 
 
 async def _report(connection: Connection, error: AmbidexError) -> None:

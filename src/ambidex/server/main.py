@@ -40,6 +40,7 @@ def serve(app_name: str, environ: Mapping[str, str]) -> int:
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
+    from ambidex.asgi.events_path import closed
     from ambidex.asgi.lifespan import StartupError
     from ambidex.asgi.load import AppImportError, load
     from ambidex.server import log
@@ -54,7 +55,9 @@ def serve(app_name: str, environ: Mapping[str, str]) -> int:
             raise
         raise UvicornMissingError from None
     try:
-        run(load(app_name or settings.app), settings.ecs)
+        of_lambda = settings.aws_lambda
+        app = load(app_name or settings.app)
+        run(closed(app, of_lambda.events_path, of_lambda.base_path), settings.ecs)
     except (AppImportError, StartupError) as error:
         if error.__cause__ is not None:
             log.raised_by_the_app(error.__cause__)
