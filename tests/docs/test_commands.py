@@ -188,6 +188,22 @@ def test_the_native_and_the_classic_form_of_the_guide_answer_alike(tmp_path: Pat
                 check(block, running)
 
 
+def test_the_way_from_mangum_leads_where_its_page_says(tmp_path: Path) -> None:
+    page = GUIDES / "from-mangum.md"
+    written(page, tmp_path)
+    for form, block in zip(("before", "handler", "serve"), blocks(page, "run"), strict=True):
+        with up(tmp_path / form) as running:
+            check(block, running)
+
+
+def test_from_mangum_to_the_handler_two_words_change() -> None:
+    project = files(GUIDES / "from-mangum.md")
+    changed = project["before/main.py"].replace("Mangum(", "Handler(")
+    changed = changed.replace("from mangum import Mangum\n", "\nfrom ambidex import Handler\n")
+    assert changed == project["handler/main.py"]
+    assert project["before/pyproject.toml"] == project["handler/pyproject.toml"]
+
+
 @pytest.mark.parametrize(
     ("handler", "startups"),
     [

@@ -62,6 +62,11 @@ class Lifespan:
         self._task: asyncio.Task[None] | None = None
         self.state: dict[str, Any] = {}
 
+    @property
+    def is_started(self) -> bool:
+        """Whether the app has a lifespan, and it is started and not over."""
+        return self._stage is _State.STARTED
+
     async def startup(self) -> None:
         """Start the app; each request gets a shallow copy of `state` afterwards.
 

@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ambidex.asgi.lifespan import Lifespan
+from ambidex.asgi.lifespan import Lifespan, StartupError
 from ambidex.asgi.load import AppLoadError, not_asgi
 from ambidex.asgi.types import App
+from ambidex.runtime import handler_options
 from ambidex.runtime.event_loop import new_event_loop
 from ambidex.runtime.invocation import Answer, Function, function, invoke, result
 
@@ -18,18 +20,43 @@ class Handler:
     uvicorn or `ambidex serve` starts it once. Background tasks hold the response, for awslambdaric
     asks for the next event as soon as it has one, and Lambda then freezes them.
 
+    The options have Mangum's names, so that it can be put in Mangum's place. They are for the
+    handler only: what is in the settings holds for `ambidex serve` as well.
+
     Args:
         app: the ASGI app.
+        lifespan: `auto` runs it if the app has one, `on` demands one, `off` leaves it alone. It
+            runs once, not for each event; if it fails, so does the event.
+        api_gateway_base_path: what is in front of the app's own paths; it becomes the root path.
+            Leaving it out means what `base-path` in the settings says.
+        custom_handlers: not taken, an error.
+        text_mime_types: of no use, a warning.
+        exclude_headers: names of headers that are kept out of the result, whatever its source.
 
     Raises:
         AppLoadError: this is no ASGI app.
+        SettingError: an option is not taken, or is out of range; the user's fault.
+        TypeError: there is no such option.
     """
 
-    def __init__(self, app: App) -> None:
+    @handler_options.named
+    def __init__(
+        self,
+        app: App,
+        *,
+        lifespan: str = "auto",
+        api_gateway_base_path: str = "/",
+        custom_handlers: Sequence[object] | None = None,
+        text_mime_types: Sequence[str] | None = None,
+        exclude_headers: Iterable[str] | None = None,
+    ) -> None:
         problem = not_asgi(app)
         if problem:
             raise AppLoadError(f"Handler needs an ASGI app: {problem}")
         self._app = app
+        self._options = handler_options.options(
+            lifespan, api_gateway_base_path, custom_handlers, text_mime_types, exclude_headers
+        )
         self._event_loop: asyncio.AbstractEventLoop | None = None
         self._function: Function | None = None
 
@@ -39,7 +66,8 @@ class Handler:
         Raises:
             EventError: the event is malformed, or no HTTP request and there is no `events-path`.
             InvocationError: the app's answer fails the invocation.
-            SettingError: a variable that starts with AMBIDEX_ is wrong; the user's fault.
+            SettingError: a variable that starts with AMBIDEX_ is wrong, or contradicts an option;
+                the user's fault.
             StartupError: the app's startup failed; the next event tries again.
         """
         if self._event_loop is None:
@@ -52,12 +80,23 @@ class Handler:
             self._function = await self._started()
         answers: list[Answer] = []
         await invoke(self._function, event, None, context, answers.append)
-        return result(self._function, answers[0])
+        return result(self._function, self._without_excluded(answers[0]))
 
     async def _started(self) -> Function:
         from ambidex.settings import from_environ
 
         settings = from_environ(os.environ).aws_lambda
+        settings = handler_options.with_base_path(settings, self._options.base_path)
         lifespan = Lifespan(self._app)
-        await lifespan.startup()
+        if self._options.lifespan != "off":
+            await lifespan.startup()
+        if self._options.lifespan == "on" and not lifespan.is_started:
+            raise StartupError("the app has no lifespan, and Handler was told lifespan='on'")
         return function(self._app, lifespan.state, settings)
+
+    def _without_excluded(self, answer: Answer) -> Answer:
+        excluded = self._options.excluded
+        if not excluded:
+            return answer
+        headers = [pair for pair in answer.response.headers if pair[0].lower() not in excluded]
+        return answer._replace(response=answer.response._replace(headers=tuple(headers)))
