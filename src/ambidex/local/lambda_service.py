@@ -1,7 +1,7 @@
 """The Lambda service: starts environments as invocations need them, up to a limit, and ends them.
 
-An invocation goes to an environment that is ready, else to a new one, else it is throttled: there
-is no queue, as there is none for synchronous invocations on AWS. But where an environment has
+An invocation goes to an environment that is ready, else to a new one, else it is throttled: only
+asynchronous invocations have a queue, as on AWS. But where an environment has
 answered and not yet asked for the next event, the invocation waits a moment for it: on AWS that
 moment is shorter than a client's way, here it is longer.
 
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from ambidex.errors import AmbidexError
 from ambidex.local.environment import INIT_OVERRAN, Environment, InitFailure
+from ambidex.local.event_queue import EventQueue, Retries
 from ambidex.local.ids import request_id as new_request_id
 from ambidex.local.invocation import Invocation, ThrottledError, failure
 from ambidex.local.process import CommandError
@@ -31,6 +32,7 @@ class Limits(NamedTuple):
     idle_s: float = 300
     # From a runtime's answer to its asking for the next event; background work takes longer.
     grace_s: float = 0.05
+    retries: Retries = Retries()
     has_timeouts: bool = True  # False while somebody debugs
 
 
@@ -67,6 +69,7 @@ class LambdaService:
         self._queue: deque[Invocation] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
+        self._events = EventQueue(self.invoke, function.arn, function.folder, limits.retries)
         self._spawn(self._scale_in())
 
     async def warm_up(self) -> None:
@@ -118,6 +121,18 @@ class LambdaService:
             self._start(invocation)
         return invocation
 
+    def enqueue(self, event: bytes, trace_id: str = "") -> str:
+        """Queue an event for an asynchronous invocation, which is tried again if it fails.
+
+        Args:
+            event: JSON.
+            trace_id: the X-Ray header.
+
+        Returns:
+            The request id.
+        """
+        return self._events.put(event, trace_id)
+
     def _waited_long_enough(self, invocation: Invocation) -> None:
         if invocation in self._queue:
             self._queue.remove(invocation)
@@ -152,6 +167,7 @@ class LambdaService:
     async def close(self) -> None:
         """End everything."""
         self._is_closing = True
+        await self._events.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -41,6 +41,7 @@ class Function(NamedTuple):
     command: tuple[str, ...]
     folder: Path
     environ: dict[str, str]  # the same in each environment
+    variables: dict[str, str]  # what of these would be the function's own on AWS
     memory_mib: int
     timeout_s: int
     concurrency: int
@@ -84,11 +85,13 @@ def function(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Fu
         "LAMBDA_RUNTIME_DIR": "/var/runtime",
         "_HANDLER": command[-1] if settings.aws_lambda.command else settings.app,
     }
+    user, ambidex = _user(settings, folder), _ambidex(settings)
     return Function(
         name=name,
         command=tuple(command),
         folder=folder,
-        environ=_machine(environ) | _DEFAULTS | _user(settings, folder) | own | _ambidex(settings),
+        environ=_machine(environ) | _DEFAULTS | user | own | ambidex,
+        variables=user | ambidex,
         memory_mib=settings.aws_lambda.memory,
         timeout_s=settings.aws_lambda.timeout,
         concurrency=settings.aws_lambda.concurrency,
