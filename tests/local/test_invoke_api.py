@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,11 @@ def event(path: str = "/") -> bytes:
 
 
 def call(
-    folder: Path, test: Callable[[Any, str], None], app: str = APP, **options: Any
+    folder: Path,
+    test: Callable[[Any, str], None],
+    app: str = APP,
+    settings: str = "",
+    **options: Any,
 ) -> list[str]:
     """Run a test with a boto3 client, in a thread; the function's log."""
 
@@ -61,7 +66,7 @@ def call(
             client.close()
 
     async def main() -> list[str]:
-        async with lambda_service(folder, project(folder, app), **options) as service:
+        async with lambda_service(folder, project(folder, app, settings), **options) as service:
             await asyncio.to_thread(client_test, service)
             return service.log
 
@@ -80,13 +85,192 @@ def test_boto3_gets_the_functions_result(tmp_path: Path) -> None:
     call(tmp_path, test)
 
 
+ARN = "arn:aws:lambda:us-east-1:123456789012:function:{name}"
+
+
 @pytest.mark.parametrize(
-    "form", ["{name}", "arn:aws:lambda:us-east-1:123456789012:function:{name}"]
+    ("form", "qualifier"),
+    [
+        pytest.param("{name}", None, id="name"),
+        pytest.param("{name}:$LATEST", None, id="name and qualifier"),
+        pytest.param("{name}", "$LATEST", id="name, and a qualifier of its own"),
+        pytest.param("{name}:$LATEST", "$LATEST", id="the qualifier twice"),
+        pytest.param("123456789012:function:{name}", None, id="partial ARN"),
+        pytest.param("123456789012:function:{name}:$LATEST", None, id="partial, qualified ARN"),
+        pytest.param(ARN, None, id="ARN"),
+        pytest.param(f"{ARN}:$LATEST", None, id="qualified ARN"),
+    ],
 )
-def test_a_function_is_known_by_its_name_and_its_arn(tmp_path: Path, form: str) -> None:
+def test_a_function_is_known_by_its_name_and_its_arn(
+    tmp_path: Path, form: str, qualifier: str | None
+) -> None:
     def test(client: Any, name: str) -> None:
-        answer = client.invoke(FunctionName=form.format(name=name), Payload=event())
+        qualified = {} if qualifier is None else {"Qualifier": qualifier}
+        answer = client.invoke(FunctionName=form.format(name=name), Payload=event(), **qualified)
         assert answer["StatusCode"] == 200
+        assert answer["ExecutedVersion"] == "$LATEST"
+
+    call(tmp_path, test)
+
+
+@pytest.mark.parametrize(
+    ("form", "qualifier", "code", "message"),
+    [
+        pytest.param(
+            "{name}:prod", None, "ResourceNotFoundException", f"Function not found: {ARN}:prod",
+            id="an alias",
+        ),
+        pytest.param(
+            "{name}", "7", "ResourceNotFoundException", f"Function not found: {ARN}:7",
+            id="a version",
+        ),
+        pytest.param(
+            "other", None, "ResourceNotFoundException",
+            "Function not found: arn:aws:lambda:us-east-1:123456789012:function:other",
+            id="another function",
+        ),
+        pytest.param(
+            "210987654321:function:{name}", None, "ResourceNotFoundException",
+            "Function not found: arn:aws:lambda:us-east-1:210987654321:function:{name}",
+            id="another account",
+        ),
+        pytest.param(
+            "arn:aws:lambda:eu-west-1:123456789012:function:{name}", None,
+            "ResourceNotFoundException",
+            "Functions from 'eu-west-1' are not reachable in this region ('us-east-1')",
+            id="another region",
+        ),
+        pytest.param(
+            "{name}:prod", "$LATEST", "InvalidParameterValueException",
+            "The derived qualifier from the function name does not match the specified qualifier.",
+            id="two qualifiers",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_not_there_is_an_error_in_awss_words(
+    tmp_path: Path, form: str, qualifier: str | None, code: str, message: str
+) -> None:
+    def test(client: Any, name: str) -> None:
+        qualified = {} if qualifier is None else {"Qualifier": qualifier}
+        for operation in (client.invoke, client.get_function, client.get_function_configuration):
+            with pytest.raises(ClientError) as caught:
+                operation(FunctionName=form.format(name=name), **qualified)
+            error = caught.value.response["Error"]
+            assert error["Code"] == code
+            assert error["Message"].startswith(message.format(name=name))
+
+    call(tmp_path, test)
+
+
+def test_a_dry_run_invokes_nothing(tmp_path: Path) -> None:
+    def test(client: Any, name: str) -> None:
+        answer = client.invoke(FunctionName=name, Payload=event(), InvocationType="DryRun")
+        assert answer["StatusCode"] == 204
+        assert answer["Payload"].read() == b""
+
+    assert not [line for line in call(tmp_path, test) if line.startswith("START")]
+
+
+def test_what_is_told_of_the_function_is_true_and_nothing_is_made_up(tmp_path: Path) -> None:
+    def test(client: Any, name: str) -> None:
+        configuration = client.get_function_configuration(FunctionName=name)
+        del configuration["ResponseMetadata"]
+        machine = platform.machine().replace("aarch64", "arm64")
+        assert configuration == {
+            "FunctionName": name,
+            "FunctionArn": ARN.format(name=name),
+            "PackageType": "Image",
+            "Version": "$LATEST",
+            "Timeout": 7,
+            "MemorySize": 1024,
+            "Architectures": [machine],
+            "Environment": {"Variables": {"COLOUR": "blue"} | ambidex_variables(configuration)},
+            "LoggingConfig": {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{name}"},
+            "TracingConfig": {"Mode": "PassThrough"},
+            "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
+            "State": "Active",
+            "LastUpdateStatus": "Successful",
+        }
+        whole = client.get_function(FunctionName=name, Qualifier="$LATEST")
+        assert whole["Code"] == {}
+        assert whole["Configuration"] == configuration | {
+            "FunctionArn": f"{ARN.format(name=name)}:$LATEST"
+        }
+
+    settings = """
+    environment = { COLOUR = "blue" }
+    [tool.ambidex.lambda]
+    timeout = 7
+    memory = 1024
+    """
+    call(tmp_path, test, settings=settings)
+
+
+def ambidex_variables(configuration: dict[str, Any]) -> dict[str, str]:
+    variables: dict[str, str] = configuration["Environment"]["Variables"]
+    return {name: value for name, value in variables.items() if name.startswith("AMBIDEX_")}
+
+
+@pytest.mark.parametrize(
+    "waiter",
+    ["function_active", "function_active_v2", "function_exists", "function_updated",
+     "function_updated_v2", "published_version_active"],
+)  # fmt: skip
+def test_boto3s_waiters_end_at_once(tmp_path: Path, waiter: str) -> None:
+    def test(client: Any, name: str) -> None:
+        client.get_waiter(waiter).wait(FunctionName=name, WaiterConfig={"MaxAttempts": 1})
+
+    call(tmp_path, test)
+
+
+def test_the_list_of_functions_has_the_one_that_there_is(tmp_path: Path) -> None:
+    def test(client: Any, name: str) -> None:
+        configuration = client.get_function_configuration(FunctionName=name)
+        del configuration["ResponseMetadata"]
+        pages = client.get_paginator("list_functions").paginate(PaginationConfig={"PageSize": 1})
+        assert [page["Functions"] for page in pages] == [[configuration]]
+        answer = client.list_functions(Marker="any", MaxItems=50, FunctionVersion="ALL")
+        (only,) = answer["Functions"]
+        assert only["FunctionArn"] == f"{ARN.format(name=name)}:$LATEST"
+        assert "NextMarker" not in answer
+        with httpx.Client() as http:
+            url = f"{client.meta.endpoint_url}/2015-03-31/functions"
+            assert http.get(url).json() == http.get(f"{url}/").json()
+
+    call(tmp_path, test)
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments", "request_line"),
+    [
+        pytest.param(
+            "delete_function", {}, "DELETE /2015-03-31/functions/{name}", id="of the function"
+        ),
+        pytest.param(
+            "list_aliases", {}, "GET /2015-03-31/functions/{name}/aliases", id="of its aliases"
+        ),
+        pytest.param(
+            "invoke_with_response_stream", {},
+            "POST /2021-11-15/functions/{name}/response-streaming-invocations", id="of streaming",
+        ),
+        pytest.param(
+            "invoke_async", {"InvokeArgs": b"{}"},
+            "POST /2014-11-13/functions/{name}/invoke-async", id="of former days",
+        ),
+    ],
+)  # fmt: skip
+def test_a_call_that_is_not_offered_is_named_and_so_are_those_that_are(
+    tmp_path: Path, operation: str, arguments: dict[str, Any], request_line: str
+) -> None:
+    def test(client: Any, name: str) -> None:
+        with pytest.raises(ClientError) as caught:
+            getattr(client, operation)(FunctionName=name, **arguments)
+        error = caught.value.response["Error"]
+        assert error["Code"] == "UnknownOperationException"
+        assert error["Message"] == (
+            f"{request_line.format(name=name)} is not offered here; offered are Invoke, "
+            "GetFunction, GetFunctionConfiguration, ListFunctions"
+        )
 
     call(tmp_path, test)
 
@@ -143,7 +327,21 @@ def test_the_client_context_reaches_the_app(tmp_path: Path) -> None:
             id="too large",
         ),
         pytest.param(
-            {"InvocationType": "Event"}, "InvalidParameterValueException", 400, id="not offered"
+            {"Payload": b'"%b"' % (b"x" * (1024 * 1024)), "InvocationType": "Event"},
+            "RequestTooLargeException", 413, id="too large for an asynchronous invocation",
+        ),
+        pytest.param(
+            {"InvocationType": "Later"}, "ValidationException", 400, id="no invocation type"
+        ),
+        pytest.param({"LogType": "Head"}, "ValidationException", 400, id="no log type"),
+        pytest.param({"FunctionName": "a b"}, "ValidationException", 400, id="no name"),
+        pytest.param(
+            {"InvocationType": "DryRun", "FunctionName": "other"},
+            "ResourceNotFoundException", 404, id="no function, in a dry run",
+        ),
+        pytest.param(
+            {"ClientContext": base64.b64encode(json.dumps({"a": "b" * 2700}).encode()).decode()},
+            "InvalidRequestContentException", 400, id="too large a client context",
         ),
     ],
 )  # fmt: skip

@@ -1,24 +1,36 @@
-"""The Invoke API, as boto3 and the AWS CLI speak it: `RequestResponse`, with the log's tail.
+"""The Invoke API, as boto3 and the AWS CLI speak it, and what scripts ask for around it.
 
 Source: lambda/latest/api/API_Invoke.html
 """
 
 from base64 import b64decode, b64encode
 from json import dumps, loads
-from urllib.parse import unquote
+from typing import Any
 
 from ambidex.http import Headers, header
+from ambidex.local.function_configuration import configuration
 from ambidex.local.http1.exchange import ServerExchange
 from ambidex.local.http1.messages import BodyTooLarge
 from ambidex.local.ids import request_id
 from ambidex.local.invocation import ThrottledError
+from ambidex.local.invoke_calls import (
+    LATEST,
+    Call,
+    CallError,
+    Operation,
+    invalid,
+    parse,
+    qualifier,
+)
 from ambidex.local.lambda_service import LambdaService
 
-_FUNCTIONS = "/2015-03-31/functions/"
-_INVOCATIONS = "/invocations"
-
-# Source: lambda/latest/dg/gettingstarted-limits.html, "Invocation payload"
+# Source: API_Invoke.html; lambda/latest/dg/gettingstarted-limits.html, "Invocation payload"
 PAYLOAD_BYTES = 6 * 1024 * 1024
+ASYNCHRONOUS_PAYLOAD_BYTES = 1024 * 1024
+# In base64. Source: API_Invoke.html, ClientContext
+CLIENT_CONTEXT_BYTES = 3583
+
+_JSON = (b"Content-Type", b"application/json")
 
 
 class InvokeApi:
@@ -33,59 +45,68 @@ class InvokeApi:
 
     async def __call__(self, exchange: ServerExchange) -> None:
         """Answer one request."""
-        path = unquote(exchange.head.target.decode("latin-1").partition("?")[0])
-        name = path.removeprefix(_FUNCTIONS).removesuffix(_INVOCATIONS)
-        is_invoke = path == f"{_FUNCTIONS}{name}{_INVOCATIONS}" and exchange.head.method == "POST"
-        if not is_invoke:
-            _fail(
-                exchange, 404, "UnknownOperationException", f"{path} is no call of the Invoke API"
-            )
-            return
-        function = self._service.function
-        if name.removesuffix(":$LATEST") not in (function.name, function.arn):
-            message = f"Function not found: {name}; the one there is is {function.name}"
-            _fail(exchange, 404, "ResourceNotFoundException", message)
-            return
-        kind = _text(exchange, b"x-amz-invocation-type") or "RequestResponse"
-        if kind != "RequestResponse":
-            message = f"InvocationType {kind} is not offered here, RequestResponse is"
-            _fail(exchange, 400, "InvalidParameterValueException", message)
-            return
-        await self._invoke(exchange)
+        try:
+            call = parse(exchange.head.method, exchange.head.target)
+            if call.operation is Operation.INVOKE:
+                await self._invoke(exchange, call)
+            else:
+                _respond(exchange, 200, self._told(call))
+        except CallError as error:
+            body = {"Type": "User", "Message": error.message}
+            _respond(exchange, error.status, body, (b"x-amzn-ErrorType", error.kind.encode()))
 
-    async def _invoke(self, exchange: ServerExchange) -> None:
-        try:
-            event = await exchange.read_body(PAYLOAD_BYTES) or b"{}"
-            loads(event)
-        except BodyTooLarge:
-            message = f"Request must be smaller than {PAYLOAD_BYTES} bytes for the Invoke API"
-            _fail(exchange, 413, "RequestTooLargeException", message)
-            return
-        except (ValueError, RecursionError) as error:
-            message = f"Could not parse request body into json: {error}"
-            _fail(exchange, 400, "InvalidRequestContentException", message)
-            return
-        try:
-            client_context = _client_context(_text(exchange, b"x-amz-client-context"))
-        except (ValueError, RecursionError) as error:
-            message = f"Client context must be the base64 of a JSON object: {error}"
-            _fail(exchange, 400, "InvalidRequestContentException", message)
-            return
+    def _told(self, call: Call) -> dict[str, Any]:
+        function = self._service.function
+        if call.operation is Operation.LIST:
+            # All of its versions is one; AWS then tells them with their qualifier.
+            version = LATEST if call.parameters.get("FunctionVersion") == "ALL" else ""
+            return {"Functions": [configuration(function, version)]}
+        document = configuration(function, qualifier(call, function))
+        if call.operation is Operation.GET_CONFIGURATION:
+            return document
+        return {"Configuration": document, "Code": {}}  # it was started from no repository
+
+    async def _invoke(self, exchange: ServerExchange, call: Call) -> None:
+        qualifier(call, self._service.function)
+        kind = _choice(
+            exchange, b"x-amz-invocation-type", "invocationType", "Event RequestResponse DryRun"
+        )
+        log_type = _choice(exchange, b"x-amz-log-type", "logType", "None Tail")
+        event = await _event(
+            exchange, ASYNCHRONOUS_PAYLOAD_BYTES if kind == "Event" else PAYLOAD_BYTES
+        )
+        client_context = _client_context(_text(exchange, b"x-amz-client-context"))
         trace_id = _text(exchange, b"x-amzn-trace-id")
+        if kind == "DryRun":
+            exchange.respond(204, ((b"x-amzn-RequestId", request_id().encode()),))
+        elif kind == "Event":
+            # Functions see a client context in synchronous invocations only.
+            queued = self._service.enqueue(event, trace_id)
+            exchange.respond(202, ((b"x-amzn-RequestId", queued.encode()),))
+        else:
+            await self._answer(exchange, event, trace_id, client_context, log_type == "Tail")
+
+    async def _answer(
+        self,
+        exchange: ServerExchange,
+        event: bytes,
+        trace_id: str,
+        client_context: str,
+        has_log: bool,
+    ) -> None:
         invocation = self._service.invoke(event, request_id(), trace_id, client_context)
         try:
             outcome = await invocation.outcome
         except ThrottledError:
-            _fail(exchange, 429, "TooManyRequestsException", "Rate Exceeded.")
-            return
+            raise CallError(429, "TooManyRequestsException", "Rate Exceeded.") from None
         headers = [
-            (b"Content-Type", b"application/json"),
+            _JSON,
             (b"x-amzn-RequestId", invocation.request_id.encode()),
-            (b"X-Amz-Executed-Version", b"$LATEST"),
+            (b"X-Amz-Executed-Version", LATEST.encode()),
         ]
         if outcome.is_error:
             headers.append((b"X-Amz-Function-Error", b"Unhandled"))
-        if _text(exchange, b"x-amz-log-type") == "Tail":
+        if has_log:
             await invocation.finished
             headers.append((b"X-Amz-Log-Result", b64encode(invocation.log_tail())))
         exchange.respond(200, tuple(headers), outcome.payload)
@@ -94,27 +115,56 @@ class InvokeApi:
 def refuse(status: int) -> tuple[Headers, bytes]:
     """The Invoke API's own answer to what is no request."""
     body = dumps({"Type": "User", "Message": f"HTTP {status}"}).encode()
-    return ((b"Content-Type", b"application/json"),), body
+    return (_JSON,), body
+
+
+async def _event(exchange: ServerExchange, limit_bytes: int) -> bytes:
+    try:
+        event = await exchange.read_body(limit_bytes) or b"{}"
+        loads(event)
+    except BodyTooLarge:
+        raise CallError(
+            413,
+            "RequestTooLargeException",
+            f"Request must be smaller than {limit_bytes} bytes for the InvokeFunction operation",
+        ) from None
+    except (ValueError, RecursionError) as error:
+        message = f"Could not parse request body into json: {error}"
+        raise CallError(400, "InvalidRequestContentException", message) from None
+    return event
 
 
 def _client_context(encoded: str) -> str:
     """The JSON of a client context, on one line, for it travels in a header."""
     if not encoded:
         return ""
-    value = loads(b64decode(encoded))
+    problem, value = "it is no object", None
+    if len(encoded) > CLIENT_CONTEXT_BYTES:
+        problem = f"it is {len(encoded)} bytes, and Lambda takes {CLIENT_CONTEXT_BYTES}"
+    else:
+        try:
+            value = loads(b64decode(encoded))
+        except (ValueError, RecursionError) as error:
+            problem = str(error)
     if not isinstance(value, dict):
-        raise ValueError("it is no object")  # noqa: TRY004 – a value of the wrong kind, from outside
+        message = f"Client context must be the base64 of a JSON object: {problem}"
+        raise CallError(400, "InvalidRequestContentException", message)
     return dumps(value)
+
+
+def _choice(exchange: ServerExchange, name: bytes, parameter: str, choices: str) -> str:
+    value = _text(exchange, name)
+    if value and value not in choices.split():
+        raise invalid(parameter, value, f"enum value set: [{', '.join(choices.split())}]")
+    return value
 
 
 def _text(exchange: ServerExchange, name: bytes) -> str:
     return (header(exchange.head.headers, name) or b"").decode("latin-1")
 
 
-def _fail(exchange: ServerExchange, status: int, kind: str, message: str) -> None:
-    headers = (
-        (b"Content-Type", b"application/json"),
-        (b"x-amzn-ErrorType", kind.encode()),
-        (b"x-amzn-RequestId", request_id().encode()),
-    )
-    exchange.respond(status, headers, dumps({"Type": "User", "Message": message}).encode())
+def _respond(
+    exchange: ServerExchange, status: int, document: dict[str, Any], *added: tuple[bytes, bytes]
+) -> None:
+    headers = (_JSON, (b"x-amzn-RequestId", request_id().encode()), *added)
+    exchange.respond(status, headers, dumps(document).encode())

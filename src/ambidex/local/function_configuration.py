@@ -1,0 +1,44 @@
+"""What the API tells of the function: what is true on this machine, and nothing else.
+
+Left out is what a function on AWS has and this one has not: a role, an image and its digest, a
+revision, the size of /tmp, which is not limited here.
+
+Source: lambda/latest/api/API_FunctionConfiguration.html
+"""
+
+import platform
+from typing import Any
+
+from ambidex.local.invoke_calls import LATEST
+from ambidex.local.variables import Function
+
+# Lambda's names for what this machine says of itself.
+_ARCHITECTURES = {"aarch64": "arm64", "AMD64": "x86_64"}
+
+
+def configuration(function: Function, qualifier: str) -> dict[str, Any]:
+    """The configuration of a function that is an image.
+
+    Args:
+        function: the one that there is.
+        qualifier: the one by which it was asked for; the ARN then has it, too.
+    """
+    machine = platform.machine()
+    return {
+        "FunctionName": function.name,
+        "FunctionArn": f"{function.arn}:{qualifier}" if qualifier else function.arn,
+        "PackageType": "Image",
+        "Version": LATEST,
+        "Timeout": function.timeout_s,
+        "MemorySize": function.memory_mib,
+        "Architectures": [_ARCHITECTURES.get(machine, machine)],
+        "Environment": {"Variables": function.variables},
+        "LoggingConfig": {
+            "LogFormat": function.variables.get("AWS_LAMBDA_LOG_FORMAT", "Text"),
+            "LogGroup": function.log_group,
+        },
+        "TracingConfig": {"Mode": "PassThrough"},
+        "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
+        "State": "Active",
+        "LastUpdateStatus": "Successful",
+    }
