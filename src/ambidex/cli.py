@@ -7,7 +7,10 @@ import click
 
 from ambidex.errors import AmbidexError
 
+FAILED = 1
+USAGE = 2
 COULD_NOT_START = 3
+INVOKE_PORT = 8003
 PORT = click.IntRange(0, 65535)
 # What the extra `local` brings and `up` cannot do without.
 LOCAL_EXTRA = ("dotenv", "httptools", "watchfiles")
@@ -41,7 +44,11 @@ def serve(app: str) -> int:
     "--ecs-port", type=PORT, default=8002, show_default=True, help="Port of ECS's load balancer."
 )
 @click.option(
-    "--invoke-port", type=PORT, default=8003, show_default=True, help="Port of the Invoke API."
+    "--invoke-port",
+    type=PORT,
+    default=INVOKE_PORT,
+    show_default=True,
+    help="Port of the Invoke API.",
 )
 @click.option("--reload", is_flag=True, help="Restart both when the source changes.")
 @click.option("--debug", is_flag=True, help="No time-outs, for a debugger.")
@@ -65,6 +72,63 @@ def up(project: str, **options: Any) -> int:  # noqa: ANN401 – the options abo
             f"`ambidex up` needs {error.name}, which is not installed",
             "install ambidex with its extra `local`",
         ) from None
+
+
+@cli.command()
+@click.option("--event", metavar="FILE|KIND", help="What to send.")
+@click.option(
+    "--type",
+    type=click.Choice(["RequestResponse", "Event", "DryRun"]),
+    default="RequestResponse",
+    show_default=True,
+    help="Wait for the result; queue the event; only check the call.",
+)
+@click.option(
+    "--client-context", default="", metavar="FILE|JSON", help="A client context for the function."
+)
+@click.option(
+    "--url",
+    default=f"http://127.0.0.1:{INVOKE_PORT}",
+    show_default=True,
+    help="Where the Invoke API is.",
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print result, error and log as one line of JSON."
+)
+@click.option("--list", "lists", is_flag=True, help="List the kinds of sample events.")
+@click.option("--print", "kind", metavar="KIND", help="Print a sample event, to make it your own.")
+def invoke(event: str | None, lists: bool, kind: str | None, **options: Any) -> int:  # noqa: ANN401 – the options above
+    """Send an event to the function of a running `ambidex up`.
+
+    FILE is JSON, or - for standard input; KIND is a sample event, one of those that --list shows.
+    The result is on standard output, the end of the function's log on standard error.
+
+    \b
+      ambidex invoke --event http-api
+      ambidex invoke --print sqs > event.json
+      ambidex invoke --event event.json --type Event
+
+    The exit status is 0 if all is well, 1 if the function fails or is throttled, 2 if the command
+    or the event is not in order, 3 if nothing answers at the URL.
+    """  # noqa: D301 – the backspace is click's mark for lines to keep
+    from ambidex.local import invoke as invocation
+
+    try:
+        if lists:
+            click.echo(invocation.list_kinds(), nl=False)
+            return 0
+        if kind is not None:
+            click.echo(invocation.read_sample(kind), nl=False)
+            return 0
+        if event is None:
+            raise click.UsageError("Missing option '--event'; --list shows the kinds there are.")
+        return invocation.run(invocation.Options(event, **options))
+    except invocation.UsageError as error:
+        show(error)
+        return USAGE
+    except invocation.InvocationFailed as error:
+        show(error)
+        return FAILED
 
 
 def run(arguments: list[str]) -> int:
