@@ -10,6 +10,7 @@ from typing import Any
 
 from ambidex.asgi.exchange import TRANSITIONS, State, Step
 from ambidex.http import Headers
+from ambidex.local.samples import SAMPLES
 from ambidex.settings import TABLE, Setting, table_name
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,6 +47,7 @@ def pages() -> dict[str, str]:
         "settings.md": _page(_settings()),
         "event-sources.md": _page(_event_sources()),
         "exchange.md": _page(_exchange()),
+        "sample-events.md": _page(_sample_events()),
     }
 
 
@@ -208,6 +210,25 @@ def _cell(state: State, step: Step) -> str:
     if (state, step) in TRANSITIONS:
         return TRANSITIONS[state, step].name
     return "–" if state is State.FAILED and step in (Step.RETURN, Step.RAISE) else "*error*"
+
+
+# Sample events
+
+
+def _sample_events() -> Iterable[str]:
+    yield "# Sample events"
+    yield (
+        "What `ambidex invoke --event` sends if it is given a kind, and `ambidex invoke --print` "
+        "prints. The form is that of AWS's page, the values are ours."
+    )
+    yield ""
+    yield from _table(
+        ("Kind", "What it is", "AWS's page"),
+        (
+            (_code(kind), sample.sentence, f"[{sample.page.rsplit('/', 1)[1]}]({sample.page})")
+            for kind, sample in SAMPLES.items()
+        ),
+    )
 
 
 if __name__ == "__main__":

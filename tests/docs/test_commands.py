@@ -35,7 +35,9 @@ class Up:
         """A text of a page with the ports of this run."""
         for name, port in PORTS.items():
             text = text.replace(f"127.0.0.1:{port}", self.urls[name].removeprefix("http://"))
-        return text
+        # The port that `ambidex invoke` takes if it is told none is not free in a test.
+        at_hand = f"ambidex invoke --url {self.urls['invoke']} --event"
+        return text.replace("ambidex invoke --event", at_hand)
 
 
 def environ() -> dict[str, str]:
@@ -162,6 +164,13 @@ def test_the_guide_to_events_leads_where_it_says(tmp_path: Path) -> None:
         for block in blocks(page, "run"):
             check(block, running)
     assert "lambda | order 7" in running.log
+
+
+def test_the_guide_to_invoking_leads_where_it_says(tmp_path: Path) -> None:
+    page = GUIDES / "invoke.md"
+    with up(written(page, tmp_path / "shop")) as running:
+        for block in blocks(page, "run"):
+            check(block, running)
 
 
 @pytest.mark.parametrize("page", [README, *sorted(GUIDES.glob("*.md"))], ids=lambda p: p.name)
