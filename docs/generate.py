@@ -219,7 +219,8 @@ def _sample_events() -> Iterable[str]:
     yield "# Sample events"
     yield (
         "What `ambidex invoke --event` sends if it is given a kind, and `ambidex invoke --print` "
-        "prints. The form is that of AWS's page, the values are ours."
+        "prints. The form is that of AWS's page, the values are ours. The page of `scheduler` "
+        "names the event and does not show it: its form is what others have logged."
     )
     yield ""
     yield from _table(

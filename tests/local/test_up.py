@@ -195,6 +195,22 @@ def test_a_signal_ends_everything(tmp_path: Path, number: signal.Signals) -> Non
         assert not [pid for pid in pids if is_alive(pid)]
 
 
+def test_the_log_tells_of_events_that_are_tried_again_and_of_those_that_are_lost(
+    tmp_path: Path,
+) -> None:
+    project(tmp_path, OK)
+    with up(tmp_path) as running:
+        path = f"/2015-03-31/functions/{re.sub('[^A-Za-z0-9_-]', '-', tmp_path.name)}/invocations"
+        headers = {"X-Amz-Invocation-Type": "Event"}
+        answer = httpx.post(running.invoke_url + path, json={"order": 7}, headers=headers)
+        request_id = answer.headers["x-amzn-requestid"]
+        retry = running.logged("it is tried again in 1 s")
+        assert retry.startswith(f"up     | event {request_id} failed (")
+        running.process.send_signal(signal.SIGINT)
+        lost = running.logged("lost")
+        assert lost == f"up     | 1 event is queued or at work still, and lost: {request_id}\n"
+
+
 def test_not_even_its_own_death_leaves_a_process_behind(tmp_path: Path) -> None:
     project(tmp_path, OK)
     with up(tmp_path) as running:

@@ -39,6 +39,9 @@ def configuration(function: Function, qualifier: str) -> dict[str, Any]:
         },
         "TracingConfig": {"Mode": "PassThrough"},
         "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
-        "State": "Active",
-        "LastUpdateStatus": "Successful",
     }
+
+
+# Source: lambda/latest/api/API_ListFunctions.html, which says that the list has no states.
+STATES = {"State": "Active", "LastUpdateStatus": "Successful"}
+"""What GetFunction and GetFunctionConfiguration tell besides: it can be invoked."""

@@ -8,7 +8,7 @@ from json import dumps, loads
 from typing import Any
 
 from ambidex.http import Headers, header
-from ambidex.local.function_configuration import configuration
+from ambidex.local.function_configuration import STATES, configuration
 from ambidex.local.http1.exchange import ServerExchange
 from ambidex.local.http1.messages import BodyTooLarge
 from ambidex.local.ids import request_id
@@ -61,7 +61,7 @@ class InvokeApi:
             # All of its versions is one; AWS then tells them with their qualifier.
             version = LATEST if call.parameters.get("FunctionVersion") == "ALL" else ""
             return {"Functions": [configuration(function, version)]}
-        document = configuration(function, qualifier(call, function))
+        document = configuration(function, qualifier(call, function)) | STATES
         if call.operation is Operation.GET_CONFIGURATION:
             return document
         return {"Configuration": document, "Code": {}}  # it was started from no repository

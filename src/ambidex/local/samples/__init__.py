@@ -1,6 +1,6 @@
 """Sample events, a file a kind, for `ambidex invoke`.
 
-They have the form that the kind's page shows, with values of our own.
+They have the form that AWS's page shows, with values of our own.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ class Sample(NamedTuple):
     """What a kind of event is."""
 
     sentence: str
-    page: str  # AWS's, with the form of the event
+    page: str  # AWS's, on events of this kind
 
 
 def _sample(sentence: str, page: str) -> Sample:
@@ -53,21 +53,19 @@ SAMPLES = {
     "sqs": _sample("two messages of a queue", "lambda/latest/dg/with-sqs.html"),
     "sqs-fifo": _sample("two messages of a FIFO queue", "lambda/latest/dg/with-sqs.html"),
     "sns": _sample("a message of a topic", "lambda/latest/dg/with-sns.html"),
-    "s3": _sample(
-        "an object that was put into a bucket",
-        "AmazonS3/latest/userguide/notification-content-structure.html",
-    ),
+    "s3": _sample("an object that was put into a bucket", "lambda/latest/dg/with-s3.html"),
     "eventbridge": _sample(
         "an event of an app on an event bus",
         "eventbridge/latest/userguide/eb-events-structure.html",
     ),
     "schedule": _sample(
         "an EventBridge rule that runs on a schedule",
-        "eventbridge/latest/userguide/eb-create-rule-schedule.html",
+        "lambda/latest/dg/with-scheduled-events.html",
     ),
+    # AWS names this default and shows it nowhere; the form is what others have logged.
     "scheduler": _sample(
         "a schedule of EventBridge Scheduler without an input of its own",
-        "lambda/latest/dg/with-eventbridge-scheduler.html",
+        "scheduler/latest/APIReference/API_Target.html",
     ),
     "dynamodb": _sample(
         "a new and a changed item of a table's stream", "lambda/latest/dg/with-ddb.html"
