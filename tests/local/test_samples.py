@@ -67,17 +67,33 @@ def test_awss_own_data_classes_read_the_samples_whose_headers_are_lists() -> Non
     assert lattice.request_context.region == "us-east-1"
 
 
-@pytest.mark.parametrize("kind", ["http-api", "alb"])
-def test_a_sample_of_a_front_door_is_a_request(kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "source", "path", "client"),
+    [
+        pytest.param("http-api", "http_api", "/", "203.0.113.7", id="http-api"),
+        pytest.param("http-api-v1", "http_api_v1", "/", "203.0.113.7", id="http-api-v1"),
+        # On the API's own host the stage is in front of the path.
+        pytest.param("rest-api", "rest_api", "/prod/", "203.0.113.7", id="rest-api"),
+        pytest.param("function-url", "function_url", "/", "203.0.113.7", id="function-url"),
+        pytest.param("alb", "alb", "/", "203.0.113.7", id="alb"),
+        pytest.param("vpc-lattice-v2", "vpc_lattice", "/", "10.0.1.23", id="vpc-lattice-v2"),
+        pytest.param("vpc-lattice-v1", "vpc_lattice", "/", "10.0.1.23", id="vpc-lattice-v1"),
+    ],
+)
+def test_a_sample_of_a_front_door_is_a_request(
+    kind: str, source: str, path: str, client: str
+) -> None:
     event = document(kind)
-    source = detect(event)
-    request = source.to_request(event, "")
-    assert source.name == kind.replace("-", "_")
-    assert (request.method, request.path) == ("GET", "/")
+    found = detect(event)
+    request = found.to_request(event, "")
+    assert found.name == source
+    assert (request.method, request.path) == ("GET", path)
     assert request.query == b"colour=blue&size=s&size=m"
-    assert (b"cookie", b"session=ada") in request.headers
+    assert [value for name, value in request.headers if name.lower() == b"cookie"] == [
+        b"session=ada"
+    ]
     assert request.client is not None
-    assert request.client[0] == "203.0.113.7"
+    assert request.client[0] == client
 
 
 @EVERY_KIND
