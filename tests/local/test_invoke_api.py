@@ -385,6 +385,37 @@ def test_what_boto3_would_not_send_is_refused_in_awss_form(
     asyncio.run(main())
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:8003", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:8003", 200),
+        ("up.localhost", 200),
+        ("host.docker.internal:8003", 200),
+        ("evil.example:8003", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("localhost.evil.example", 403),
+        ("[::1", 403),
+        ("", 403),
+    ],
+)
+def test_a_web_page_whose_name_leads_here_reads_nothing(
+    tmp_path: Path, host: str, status: int
+) -> None:
+    async def main() -> None:
+        async with (
+            lambda_service(tmp_path, project(tmp_path, APP), warm=False) as service,
+            httpx.AsyncClient() as client,
+        ):
+            url = f"{service.invoke_api}/2015-03-31/functions/"
+            answer = await client.get(url, headers={"Host": host})
+            assert answer.status_code == status
+            assert ("Environment" in answer.text) == (status == 200)
+
+    asyncio.run(main())
+
+
 def test_a_client_context_of_several_lines_reaches_the_app(tmp_path: Path) -> None:
     def test(client: Any, name: str) -> None:
         document = json.dumps({"custom": {"who": "me"}}, indent=1).encode()

@@ -4,9 +4,12 @@ Source: lambda/latest/api/API_Invoke.html
 """
 
 from base64 import b64decode, b64encode
+from ipaddress import ip_address
 from json import dumps, loads
 from typing import Any
+from urllib.parse import urlsplit
 
+from ambidex.errors import shown
 from ambidex.http import Headers, header
 from ambidex.local.function_configuration import STATES, configuration
 from ambidex.local.http1.exchange import ServerExchange
@@ -32,6 +35,9 @@ CLIENT_CONTEXT_BYTES = 3583
 
 _JSON = (b"Content-Type", b"application/json")
 
+# Names of this machine, and those that containers have for it.
+_HOSTS = ("localhost", "host.docker.internal", "host.containers.internal")
+
 
 class InvokeApi:
     """Answers HTTP requests to the Invoke API.
@@ -46,6 +52,7 @@ class InvokeApi:
     async def __call__(self, exchange: ServerExchange) -> None:
         """Answer one request."""
         try:
+            _check_host(_text(exchange, b"host"))
             call = parse(exchange.head.method, exchange.head.target)
             if call.operation is Operation.INVOKE:
                 await self._invoke(exchange, call)
@@ -110,6 +117,18 @@ class InvokeApi:
             await invocation.finished
             headers.append((b"X-Amz-Log-Result", b64encode(invocation.log_tail())))
         exchange.respond(200, tuple(headers), outcome.payload)
+
+
+def _check_host(host: str) -> None:
+    # A web page whose name leads to 127.0.0.1 could read the function's variables otherwise, which
+    # may be secrets: browsers take the page and this API for one origin then (DNS rebinding).
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        if name not in _HOSTS and not name.endswith(".localhost"):
+            ip_address(name)
+    except ValueError:
+        message = f"the host {shown(host)} is not this machine: ask for 127.0.0.1 or localhost"
+        raise CallError(403, "AccessDeniedException", message) from None
 
 
 def refuse(status: int) -> tuple[Headers, bytes]:
