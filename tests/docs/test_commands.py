@@ -157,10 +157,7 @@ def test_the_first_steps_lead_where_their_page_says(tmp_path: Path) -> None:
 
 def test_the_guide_to_events_leads_where_it_says(tmp_path: Path) -> None:
     page = GUIDES / "events.md"
-    folder = written(page, tmp_path / "shop")
-    with up(folder) as running:
-        script = folder / "invoke.py"
-        script.write_text(running.here(script.read_text()))
+    with up(written(page, tmp_path / "shop")) as running:
         for block in blocks(page, "run"):
             check(block, running)
     assert "lambda | order 7" in running.log
