@@ -1,6 +1,7 @@
 """`Handler` with Mangum's options: what it does with each, and where it differs from Mangum."""
 
 import asyncio
+import gc
 import json
 from collections.abc import Callable, Iterator
 from inspect import signature
@@ -224,6 +225,28 @@ def test_the_lifespan_runs_once_and_not_for_each_event(
             handler(http_api(), None)
         starts.append(app.starts)
     assert starts == [3, 1]
+
+
+def test_what_the_lifespan_holds_open_stays_open(handler_of: Adapter) -> None:
+    closed = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            try:
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+            finally:
+                closed.append(True)
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body"})
+
+    handler = handler_of(app)
+    for _ in range(2):
+        assert handler(http_api(), None)["statusCode"] == 200
+        # An event loop alone keeps no task alive.
+        gc.collect()
+        assert not closed
 
 
 @pytest.mark.parametrize("lifespan", ["auto", "on"])

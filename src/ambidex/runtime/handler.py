@@ -59,6 +59,7 @@ class Handler:
         )
         self._event_loop: asyncio.AbstractEventLoop | None = None
         self._function: Function | None = None
+        self._lifespan: Lifespan | None = None
 
     def __call__(self, event: Any, context: object) -> Any:  # noqa: ANN401 – any JSON
         """Answer one event.
@@ -92,6 +93,7 @@ class Handler:
             await lifespan.startup()
         if self._options.lifespan == "on" and not lifespan.is_started:
             raise StartupError("the app has no lifespan, and Handler was told lifespan='on'")
+        self._lifespan = lifespan  # an event loop alone keeps no task alive
         return function(self._app, lifespan.state, settings)
 
     def _without_excluded(self, answer: Answer) -> Answer:
