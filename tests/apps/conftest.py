@@ -48,5 +48,5 @@ def target(request: pytest.FixtureRequest, targets: dict[str, Target]) -> Target
 @pytest.fixture
 def client(target: Target) -> Iterator[httpx.Client]:
     """A browser of sorts: it keeps cookies, and follows a redirect only when told to."""
-    with httpx.Client(base_url=target.url) as client:
+    with httpx.Client(base_url=target.url, timeout=60) as client:
         yield client

@@ -61,7 +61,7 @@ class Target(NamedTuple):
 
         0 where the app has no lifespan.
         """
-        processes = [httpx.get(f"{self.url}/process").json() for _ in range(3)]
+        processes = [httpx.get(f"{self.url}/process", timeout=60).json() for _ in range(3)]
         assert len({process["pid"] for process in processes}) == 1
         assert self.environments == 1
         return [process.get("startups", 0) for process in processes]

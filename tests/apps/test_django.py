@@ -45,6 +45,7 @@ TARGETS = [
 INSTEAD: dict[tuple[str, str], Any] = {
     ("mangum at a stage", "the stage in the site's own links"): "",
     ("mangum at a stage", "where the site's own links lead"): 404,
+    ("mangum at a stage", "the stage without a slash"): 404,
     ("mangum", "a traceback in the log for a lifespan that Django has not"): True,
     ("mangum at a stage", "a traceback in the log for a lifespan that Django has not"): True,
     ("mangum with FORCE_SCRIPT_NAME", "a traceback in the log for a lifespan that Django has not"):
@@ -146,6 +147,11 @@ def test_redirects_keep_stage_and_query(
 ) -> None:
     answer = client.get(path)
     assert (answer.status_code, answer.headers["location"]) == (status, links(target) + location)
+
+
+def test_the_stage_by_itself_leads_to_the_home_page(target: Target) -> None:
+    answer = httpx.get(target.url, follow_redirects=True)
+    assert answer.status_code == INSTEAD.get((target.name, "the stage without a slash"), 200)
 
 
 def test_a_query_is_decoded_once(client: httpx.Client) -> None:

@@ -27,6 +27,7 @@ INSTEAD: dict[tuple[str, str], Any] = {
     ("mangum", "the schema's servers"): None,
     ("mangum", "where the app's own URLs lead"): 404,
     ("mangum", "is answered before background work"): False,
+    ("mangum", "the stage without a slash"): 404,
     ("mangum", "startups for a request"): 1,
 }
 
@@ -253,6 +254,11 @@ def test_a_websocket_is_refused_on_lambda_and_works_on_ecs(target: Target) -> No
         with connect(url) as socket:
             socket.send("hello")
             assert socket.recv() == "you said hello"
+
+
+def test_the_stage_by_itself_leads_to_the_apps_root(target: Target) -> None:
+    answer = httpx.get(target.url, follow_redirects=True)
+    assert answer.status_code == INSTEAD.get((target.name, "the stage without a slash"), 200)
 
 
 def test_one_process_answers_and_has_started_its_lifespan_once(target: Target) -> None:

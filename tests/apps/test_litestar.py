@@ -117,6 +117,11 @@ def test_an_exception_is_its_own_page(
     assert answer.headers["content-type"] == content_type
 
 
+def test_the_stage_by_itself_leads_to_the_apps_root(target: Target) -> None:
+    answer = httpx.get(target.url, follow_redirects=True)
+    assert answer.status_code == 200
+
+
 def test_one_process_answers_and_has_started_its_lifespan_once(target: Target) -> None:
     first, *others = target.startups()
     each = INSTEAD.get((target.name, "startups for a request"), 0)

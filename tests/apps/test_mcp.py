@@ -1,7 +1,7 @@
 """A server of the Model Context Protocol, called by the official SDK's own client."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -100,6 +100,40 @@ def test_a_stream_is_opened_on_ecs_and_declined_on_lambda(
 
 def test_one_process_answers_and_has_started_its_server_once(target: Target) -> None:
     assert target.startups() == [1, 1, 1]
+
+
+@pytest.fixture(scope="module")
+def streaming(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Target]]:
+    """The targets of the server as the SDK makes it: all answers are streams, a GET's as well."""
+    project = copied("mcp", NATIVE._replace(variables="MCP_RESPONSE=stream\n"),
+                     tmp_path_factory.mktemp("streaming"))  # fmt: skip
+    settings = project / "pyproject.toml"
+    text = settings.read_text().replace("main:app", "main:everything")
+    settings.write_text(text.replace("concurrency = 1\n", "concurrency = 1\ntimeout = 2\n"))
+    with started(project, NATIVE) as targets:
+        yield targets
+
+
+@pytest.mark.parametrize("name", ["lambda", "ecs"])
+def test_answers_in_a_stream_of_their_own_work_on_lambda_too(
+    streaming: dict[str, Target], name: str
+) -> None:
+    answer = httpx.post(f"{streaming[name].url}/mcp", json=CALL, headers=ACCEPT)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+
+    async def use() -> object:
+        async with session(streaming[name]) as opened:
+            await opened.initialize()
+            return (await opened.call_tool("process")).structured_content
+
+    assert asyncio.run(use()) == asyncio.run(use())
+
+
+def test_a_stream_that_stays_open_runs_into_lambdas_time_out(streaming: dict[str, Target]) -> None:
+    target = streaming["lambda"]
+    answer = httpx.get(f"{target.url}/mcp", headers={"accept": "text/event-stream"}, timeout=60)
+    assert answer.status_code == 500
+    assert "the function failed: Sandbox.Timedout" in target.log.read_text()
 
 
 def test_under_mangum_only_the_first_call_is_answered(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from django.contrib import admin
 from django.urls import path
 
 urlpatterns = [
+    path("", shop_views.home),
     path("process", shop_views.process),
     path("request", shop_views.request_as_seen),
     path("articles/", shop_views.articles, name="articles"),

@@ -21,6 +21,10 @@ def health(get_response: Callable[[HttpRequest], HttpResponse]) -> object:
     return middleware
 
 
+async def home(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("the shop")
+
+
 async def process(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"pid": os.getpid()})
 

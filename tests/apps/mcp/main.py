@@ -62,7 +62,7 @@ async def process_page(request: Request) -> Response:
 
 everything = server.streamable_http_app(
     stateless_http=True,
-    json_response=True,
+    json_response=os.environ.get("MCP_RESPONSE", "json") == "json",
     # Without this the SDK takes requests for localhost only, and answers 421 on AWS.
     transport_security=TransportSecuritySettings(
         allowed_hosts=os.environ["MCP_ALLOWED_HOSTS"].split(","),
