@@ -182,6 +182,48 @@ def test_an_app_that_raises_is_a_plain_500_on_both_platforms(tmp_path: Path) -> 
     run(tmp_path, test, app=app)
 
 
+@pytest.mark.parametrize(
+    ("configuration", "on_lambda", "on_ecs"),
+    [
+        pytest.param("logging.getLogger().setLevel('INFO')", "[INFO]\t{id}\tone order",
+                     "INFO: one order", id="as AWS's page does it"),
+        pytest.param("logger.setLevel('INFO')", "[INFO]\t{id}\tone order", "INFO: one order",
+                     id="a logger of its own"),
+        pytest.param("logging.basicConfig(level='INFO', format='own %(message)s')",
+                     "own one order", "own one order", id="a handler of its own"),
+        pytest.param("", None, None, id="nothing"),
+    ],
+)  # fmt: skip
+def test_what_an_app_logs_is_in_the_log_of_both_platforms(
+    tmp_path: Path, configuration: str, on_lambda: str | None, on_ecs: str | None
+) -> None:
+    app = f"""
+    import logging, sys
+    logger = logging.getLogger("shop")
+    {configuration}
+
+    async def app(scope, receive, send):
+        assert scope["type"] == "http"
+        context = scope.get("aws.context")
+        if scope["path"] == "/order":
+            logger.info("one %s", "order")
+            print("done", context and context.aws_request_id, file=sys.stderr, flush=True)
+        await answer(send)
+    """
+
+    async def test(running: Running, log: list[str]) -> None:
+        for url, expected in ((running.lambda_url, on_lambda), (running.ecs_url, on_ecs)):
+            await get(url, "/order")
+            request_id = (await logged(log, "done ")).rstrip().removeprefix("done ")
+            orders = [line for line in log if "one order" in line]
+            assert [line.rstrip() for line in orders] == (
+                [expected.format(id=request_id)] if expected else []
+            )
+            log.clear()
+
+    run(tmp_path, test, app=app)
+
+
 def test_new_code_gets_new_tasks_and_no_request_is_lost_meanwhile(tmp_path: Path) -> None:
     async def test(running: Running, log: list[str]) -> None:
         old = set(running.ecs_service.pids)

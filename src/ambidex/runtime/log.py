@@ -1,7 +1,14 @@
-"""ambidex's own log lines on Lambda: one event each, a traceback included.
+"""Log lines on Lambda: one event each, a traceback included.
 
 Lambda makes an event of each line, so line ends within one are carriage returns, as AWS's own
 Python runtime has them.
+
+That runtime has a handler on the root logger, so `setLevel` is all that an app has to do. Here it
+is Python's handler of last resort, which stands back for whatever the app sets up itself: one on
+the root logger would make `basicConfig` do nothing, and double the lines of loggers that have
+handlers of their own.
+
+Source: lambda/latest/dg/python-logging.html, docs.python.org/3/library/logging.html (lastResort)
 """
 
 import logging
@@ -25,10 +32,11 @@ class _Formatter(logging.Formatter):
 
 
 def configure() -> None:
-    """Send ambidex's own log to stderr, where Lambda reads it; the app's stays as it sets it."""
+    """Send ambidex's log to stderr, where Lambda reads it, and the app's if it has no handler."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Formatter())
     logger = logging.getLogger("ambidex")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
+    logging.lastResort = handler

@@ -1,6 +1,7 @@
 """The log of the process: ambidex's and uvicorn's on stderr, the access log on stdout.
 
-No time is added: the log drivers of ECS add one. The app's own log stays as the app sets it.
+No time is added: the log drivers of ECS add one. What the app logs is on stderr, too, unless it
+has a handler of its own: the levels that it sets say what is written, as on Lambda.
 """
 
 import logging
@@ -33,6 +34,9 @@ def configure() -> None:
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
         logger.propagate = False
+    last_resort = logging.StreamHandler()
+    last_resort.setFormatter(formatter)
+    logging.lastResort = last_resort
 
 
 def raised_by_the_app(error: BaseException) -> None:
