@@ -1,6 +1,7 @@
 """An app of this folder on its targets: those of ambidex, and those of Mangum and plain uvicorn."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -55,6 +56,12 @@ class Target(NamedTuple):
     def environments(self) -> int:
         """How many environments have answered on Lambda; only their first REPORT has an init."""
         return self.log.read_text().count("Init Duration:")
+
+    def logged(self, text: str) -> str:
+        """The log up to a text, which is waited for."""
+        while text not in (log := self.log.read_text()):
+            os.sched_yield()
+        return log.partition(text)[0]
 
     def startups(self) -> list[int]:
         """How often the lifespan had started by three requests, all answered by one process.

@@ -249,6 +249,14 @@ def test_with_force_script_name_the_stage_is_in_ecss_links_too(targets: dict[str
         assert seen["reverse"] == f"{stage}/articles/"
 
 
+def test_a_view_that_raises_is_a_500_and_its_traceback_is_in_the_log(
+    target: Target, client: httpx.Client
+) -> None:
+    answer = client.get("/fail", params={"by": target.name})
+    assert (answer.status_code, "Server Error (500)" in answer.text) == (500, True)
+    target.logged(f"ValueError: the shelves are empty: {target.name}")
+
+
 def test_a_stream_has_the_same_bytes(target: Target, client: httpx.Client) -> None:
     answer = client.get("/export")
     assert answer.content == b"".join(

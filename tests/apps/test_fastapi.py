@@ -28,6 +28,7 @@ INSTEAD: dict[tuple[str, str], Any] = {
     ("mangum", "where the app's own URLs lead"): 404,
     ("mangum", "is answered before background work"): False,
     ("mangum", "the stage without a slash"): 404,
+    ("uvicorn", "what the app logs as information is in the log"): False,
     ("mangum", "startups for a request"): 1,
 }
 
@@ -199,6 +200,16 @@ def end_of_audit(target: Target, expected: list[str]) -> list[str]:
         audit: list[str] = httpx.get(f"{target.url}/audit").json()[-len(expected) :]
         if audit == expected or target.name in ("lambda", "mangum"):
             return audit
+
+
+def test_what_the_app_logs_as_information_is_in_the_log(
+    target: Target, client: httpx.Client
+) -> None:
+    article = f"a {target.name}"
+    client.post("/orders", json={"article": article, "pieces": 1})
+    is_logged = f"ordered: {article}" in target.logged(f"booked: {article}")
+    what = "what the app logs as information is in the log"
+    assert is_logged == INSTEAD.get((target.name, what), True)
 
 
 def test_an_order_that_is_none_is_a_422_that_says_where(client: httpx.Client) -> None:

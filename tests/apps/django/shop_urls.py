@@ -11,6 +11,7 @@ urlpatterns = [
     path("articles/", shop_views.articles, name="articles"),
     path("old-articles", shop_views.old_articles),
     path("deliveries/", shop_views.deliveries, name="deliveries"),
+    path("fail", shop_views.fail),
     path("export", shop_views.export),
     path("admin/", admin.site.urls),
 ]

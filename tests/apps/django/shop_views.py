@@ -57,6 +57,10 @@ def deliveries(request: HttpRequest) -> HttpResponse:
     return render(request, "deliveries.html")
 
 
+def fail(request: HttpRequest) -> HttpResponse:
+    raise ValueError(f"the shelves are empty: {request.GET['by']}")
+
+
 async def export(request: HttpRequest) -> StreamingHttpResponse:
     async def lines() -> AsyncIterator[bytes]:
         for number in range(20):

@@ -1,6 +1,7 @@
 """An order desk in FastAPI: uploads, downloads, cookies, redirects, background work, a socket."""
 
 import hashlib
+import logging
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -24,6 +25,10 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import FileResponse, RedirectResponse, StreamingResponse
 from pydantic import BaseModel, Field
+
+# As https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html has it.
+logger = logging.getLogger()
+logger.setLevel("INFO")
 
 CATALOGUE = bytes(range(256)) * 40
 startups = 0
@@ -129,6 +134,8 @@ async def me(
 @app.post("/orders")
 async def order(order: Order, book: Annotated[list[str], Depends(ledger)]) -> Order:
     book.append(order.article)
+    logger.info("ordered: %s", order.article)
+    logger.warning("booked: %s", order.article)
     return order
 
 
