@@ -133,7 +133,7 @@ def test_a_stream_that_stays_open_runs_into_lambdas_time_out(streaming: dict[str
     target = streaming["lambda"]
     answer = httpx.get(f"{target.url}/mcp", headers={"accept": "text/event-stream"}, timeout=60)
     assert answer.status_code == 500
-    assert "the function failed: Sandbox.Timedout" in target.log.read_text()
+    target.logged("the function failed: Sandbox.Timedout")
 
 
 def test_under_mangum_only_the_first_call_is_answered(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_under_mangum_only_the_first_call_is_answered(tmp_path: Path) -> None:
         ]
         assert answers[1].json() == {"message": "Internal Server Error"}
         assert target.environments == 1
-        assert ".run() can only be called once per instance" in target.log.read_text()
+        target.logged(".run() can only be called once per instance")
 
 
 def test_under_mangum_the_sdks_client_fails_after_it_has_initialized(tmp_path: Path) -> None:
