@@ -11,12 +11,13 @@ import pytest
 
 from ambidex.events import http_api
 from ambidex.http import Request
-from tests.apps.starting import APPS, MANGUM, NATIVE, Target
+from tests.apps.starting import APPS, HANDLER, MANGUM, NATIVE, Target
 
 PROXY = "DJANGO_BEHIND_PROXY=1\n"
 WAYS = (
     NATIVE._replace(variables=PROXY),
     MANGUM._replace(variables=PROXY),
+    HANDLER._replace(variables=PROXY),
     NATIVE._replace(on_lambda="lambda at a stage", on_ecs="ecs beside it", stage="prod"),
     MANGUM._replace(
         on_lambda="mangum at a stage",
@@ -35,6 +36,7 @@ WAYS = (
 TARGETS = [
     "lambda",
     "ecs",
+    "handler",
     "mangum",
     "uvicorn",
     "lambda at a stage",
@@ -263,7 +265,7 @@ def test_a_stream_has_the_same_bytes(target: Target, client: httpx.Client) -> No
         b"%d;%s\n" % (number, bytes(range(128, 256))) for number in range(20)
     )
     is_gathered = "content-length" in answer.headers
-    assert is_gathered == target.name.startswith(("lambda", "mangum"))
+    assert is_gathered == target.name.startswith(("lambda", "handler", "mangum"))
 
 
 def test_one_process_answers_though_there_is_no_lifespan(target: Target) -> None:
@@ -272,5 +274,5 @@ def test_one_process_answers_though_there_is_no_lifespan(target: Target) -> None
     what = "a traceback in the log for a lifespan that Django has not"
     if INSTEAD.get((target.name, what)):
         target.logged(traceback)
-    elif target.name.startswith(("lambda", "ecs")):  # others share the log with Mangum
+    elif target.name.startswith(("lambda", "ecs", "handler")):  # others share the log with Mangum
         assert traceback not in target.log.read_text()

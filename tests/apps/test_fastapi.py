@@ -12,7 +12,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from tests.apps.starting import MANGUM, NATIVE, Target
+from tests.apps.starting import HANDLER, MANGUM, NATIVE, Target
 
 WAYS = (
     NATIVE,
@@ -20,13 +20,16 @@ WAYS = (
         handler="from mangum import Mangum\nfrom main import app\n\n"
         'handler = Mangum(app, api_gateway_base_path="/prod")\n'
     ),
+    HANDLER,
 )
+TARGETS = ["lambda", "ecs", "handler", "mangum", "uvicorn"]
 
 INSTEAD: dict[tuple[str, str], Any] = {
     ("mangum", "the schema that /docs asks for"): "/openapi.json",
     ("mangum", "the schema's servers"): None,
     ("mangum", "where the app's own URLs lead"): 404,
     ("mangum", "is answered before background work"): False,
+    ("handler", "is answered before background work"): False,
     ("mangum", "the stage without a slash"): 404,
     ("uvicorn", "what the app logs as information is in the log"): False,
     ("mangum", "startups for a request"): 1,
@@ -35,8 +38,18 @@ INSTEAD: dict[tuple[str, str], Any] = {
 CATALOGUE = bytes(range(256)) * 40
 
 
+@pytest.fixture(params=TARGETS)
+def target(request: pytest.FixtureRequest, targets: dict[str, Target]) -> Target:
+    """Each target in turn."""
+    return targets[request.param]
+
+
+def is_on_lambda(target: Target) -> bool:
+    return target.name in ("lambda", "handler", "mangum")
+
+
 def stage(target: Target) -> str:
-    return "/prod" if target.name in ("lambda", "mangum") else ""
+    return "/prod" if is_on_lambda(target) else ""
 
 
 def test_the_page_of_the_api_asks_for_its_schema_below_the_stage(
@@ -178,9 +191,8 @@ def test_a_stream_has_the_same_bytes_gathered_on_lambda_and_in_chunks_on_ecs(
     assert answer.content == b"".join(
         b"%d:%s\n" % (number, bytes(range(128, 256))) for number in range(20)
     )
-    is_gathered = target.name in ("lambda", "mangum")
-    assert ("content-length" in answer.headers) == is_gathered
-    assert ("transfer-encoding" in answer.headers) != is_gathered
+    assert ("content-length" in answer.headers) == is_on_lambda(target)
+    assert ("transfer-encoding" in answer.headers) != is_on_lambda(target)
 
 
 def test_what_depends_on_a_generator_is_closed_with_the_request(
@@ -198,7 +210,7 @@ def end_of_audit(target: Target, expected: list[str]) -> list[str]:
     """
     while True:
         audit: list[str] = httpx.get(f"{target.url}/audit").json()[-len(expected) :]
-        if audit == expected or target.name in ("lambda", "mangum"):
+        if audit == expected or is_on_lambda(target):
             return audit
 
 
@@ -225,7 +237,7 @@ def test_an_http_exception_has_its_status_text_and_headers(client: httpx.Client)
     assert answer.json() == {"detail": "there is no item 10"}
 
 
-@pytest.mark.parametrize("target", ["lambda", "ecs", "mangum"], indirect=True)
+@pytest.mark.parametrize("target", ["lambda", "ecs", "handler", "mangum"], indirect=True)
 def test_an_app_that_raises_is_a_plain_500(client: httpx.Client) -> None:
     # Plain uvicorn is left out, for it spoils the request that comes after:
     # test_the_request_after_one_that_raised_is_answered in tests/local/test_ecs_service.py.
@@ -257,7 +269,7 @@ def test_the_apps_own_cors_answers_a_preflight(client: httpx.Client) -> None:
 
 def test_a_websocket_is_refused_on_lambda_and_works_on_ecs(target: Target) -> None:
     url = target.url.replace("http", "ws", 1) + "/chat"
-    if target.name in ("lambda", "mangum"):
+    if is_on_lambda(target):
         with pytest.raises(InvalidStatus) as refused, connect(url):
             pass
         assert refused.value.response.status_code == 404

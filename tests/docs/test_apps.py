@@ -6,7 +6,7 @@ from importlib import import_module
 from tests.project import ROOT
 
 PAGE = ROOT / "docs" / "apps.md"
-HEADER = "| App | Target | Of what | under ambidex | there |\n"
+HEADER = "| App | Target | Of what | under `ambidex serve` | there |\n"
 ROW = re.compile(r"^\| (\w+) \| ([\w ]+) \| ([^|]+) \| [^|]+ \| [^|]+ \|$", re.MULTILINE)
 
 
