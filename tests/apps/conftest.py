@@ -10,9 +10,9 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
-from tests.apps.starting import MANGUM, NATIVE, Target, copied, started
+from tests.apps.starting import HANDLER, MANGUM, NATIVE, Target, copied, started
 
-TARGETS = [NATIVE.on_lambda, NATIVE.on_ecs, MANGUM.on_lambda, MANGUM.on_ecs]
+TARGETS = ["lambda", "ecs", "handler", "mangum", "uvicorn"]
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def targets(
     app = request.path.stem.removeprefix("test_")
     running: dict[str, Target] = {}
     with ExitStack() as stack:
-        for way in getattr(request.module, "WAYS", (NATIVE, MANGUM)):
+        for way in getattr(request.module, "WAYS", (NATIVE, HANDLER, MANGUM)):
             way = way._replace(variables=variables + way.variables)
             project = copied(app, way, tmp_path_factory.mktemp(app))
             running |= stack.enter_context(started(project, way))

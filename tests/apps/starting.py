@@ -44,6 +44,12 @@ HANDLER = Way(
 )
 
 
+def mangum_below(base_path: str) -> Way:
+    """Mangum as it has to be at a named stage, where it finds no route otherwise."""
+    options = f"app, api_gateway_base_path={base_path!r}"
+    return MANGUM._replace(handler=MANGUM.handler.replace("Mangum(app)", f"Mangum({options})"))
+
+
 class Target(NamedTuple):
     """Where an app is reached."""
 
@@ -51,6 +57,11 @@ class Target(NamedTuple):
     url: str
     invoke_url: str  # the Invoke API of the same `up`
     log: Path  # of the same `up`
+
+    @property
+    def is_on_lambda(self) -> bool:
+        """Whether it is behind a front door of Lambda."""
+        return self.name.startswith(("lambda", "handler", "mangum"))
 
     @property
     def environments(self) -> int:

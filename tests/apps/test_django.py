@@ -11,7 +11,7 @@ import pytest
 
 from ambidex.events import http_api
 from ambidex.http import Request
-from tests.apps.starting import APPS, HANDLER, MANGUM, NATIVE, Target
+from tests.apps.starting import APPS, HANDLER, MANGUM, NATIVE, Target, mangum_below
 
 PROXY = "DJANGO_BEHIND_PROXY=1\n"
 WAYS = (
@@ -19,12 +19,8 @@ WAYS = (
     MANGUM._replace(variables=PROXY),
     HANDLER._replace(variables=PROXY),
     NATIVE._replace(on_lambda="lambda at a stage", on_ecs="ecs beside it", stage="prod"),
-    MANGUM._replace(
-        on_lambda="mangum at a stage",
-        on_ecs="uvicorn beside it",
-        stage="prod",
-        handler="from mangum import Mangum\nfrom main import app\n\n"
-        'handler = Mangum(app, api_gateway_base_path="/prod")\n',
+    mangum_below("/prod")._replace(
+        on_lambda="mangum at a stage", on_ecs="uvicorn beside it", stage="prod"
     ),
     MANGUM._replace(
         on_lambda="mangum with FORCE_SCRIPT_NAME",
@@ -226,7 +222,7 @@ def test_a_request_over_tls_is_secure_and_from_the_client(target: Target) -> Non
 def over_tls(target: Target, path: str) -> object:
     """What a front door with TLS would get: the local ones have none."""
     stage = "prod" if target.url.endswith("/prod") else http_api.DEFAULT_STAGE
-    if target.name.startswith(("ecs", "uvicorn")):
+    if not target.is_on_lambda:
         (task,) = re.findall(r"running on (http://[\d.:]+)", target.log.read_text())
         return httpx.get(f"{task}{path}", headers=TLS).json()
     request = Request(
@@ -265,7 +261,7 @@ def test_a_stream_has_the_same_bytes(target: Target, client: httpx.Client) -> No
         b"%d;%s\n" % (number, bytes(range(128, 256))) for number in range(20)
     )
     is_gathered = "content-length" in answer.headers
-    assert is_gathered == target.name.startswith(("lambda", "handler", "mangum"))
+    assert is_gathered == target.is_on_lambda
 
 
 def test_one_process_answers_though_there_is_no_lifespan(target: Target) -> None:

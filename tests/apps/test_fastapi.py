@@ -12,17 +12,9 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from tests.apps.starting import HANDLER, MANGUM, NATIVE, Target
+from tests.apps.starting import HANDLER, NATIVE, Target, mangum_below
 
-WAYS = (
-    NATIVE,
-    MANGUM._replace(
-        handler="from mangum import Mangum\nfrom main import app\n\n"
-        'handler = Mangum(app, api_gateway_base_path="/prod")\n'
-    ),
-    HANDLER,
-)
-TARGETS = ["lambda", "ecs", "handler", "mangum", "uvicorn"]
+WAYS = (NATIVE, HANDLER, mangum_below("/prod"))
 
 INSTEAD: dict[tuple[str, str], Any] = {
     ("mangum", "the schema that /docs asks for"): "/openapi.json",
@@ -38,18 +30,8 @@ INSTEAD: dict[tuple[str, str], Any] = {
 CATALOGUE = bytes(range(256)) * 40
 
 
-@pytest.fixture(params=TARGETS)
-def target(request: pytest.FixtureRequest, targets: dict[str, Target]) -> Target:
-    """Each target in turn."""
-    return targets[request.param]
-
-
-def is_on_lambda(target: Target) -> bool:
-    return target.name in ("lambda", "handler", "mangum")
-
-
 def stage(target: Target) -> str:
-    return "/prod" if is_on_lambda(target) else ""
+    return "/prod" if target.is_on_lambda else ""
 
 
 def test_the_page_of_the_api_asks_for_its_schema_below_the_stage(
@@ -191,8 +173,8 @@ def test_a_stream_has_the_same_bytes_gathered_on_lambda_and_in_chunks_on_ecs(
     assert answer.content == b"".join(
         b"%d:%s\n" % (number, bytes(range(128, 256))) for number in range(20)
     )
-    assert ("content-length" in answer.headers) == is_on_lambda(target)
-    assert ("transfer-encoding" in answer.headers) != is_on_lambda(target)
+    assert ("content-length" in answer.headers) == target.is_on_lambda
+    assert ("transfer-encoding" in answer.headers) != target.is_on_lambda
 
 
 def test_what_depends_on_a_generator_is_closed_with_the_request(
@@ -210,7 +192,7 @@ def end_of_audit(target: Target, expected: list[str]) -> list[str]:
     """
     while True:
         audit: list[str] = httpx.get(f"{target.url}/audit").json()[-len(expected) :]
-        if audit == expected or is_on_lambda(target):
+        if audit == expected or target.is_on_lambda:
             return audit
 
 
@@ -269,7 +251,7 @@ def test_the_apps_own_cors_answers_a_preflight(client: httpx.Client) -> None:
 
 def test_a_websocket_is_refused_on_lambda_and_works_on_ecs(target: Target) -> None:
     url = target.url.replace("http", "ws", 1) + "/chat"
-    if is_on_lambda(target):
+    if target.is_on_lambda:
         with pytest.raises(InvalidStatus) as refused, connect(url):
             pass
         assert refused.value.response.status_code == 404

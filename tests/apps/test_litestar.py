@@ -5,15 +5,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.apps.starting import MANGUM, NATIVE, Target
+from tests.apps.starting import HANDLER, NATIVE, Target, mangum_below
 
-WAYS = (
-    NATIVE,
-    MANGUM._replace(
-        handler="from mangum import Mangum\nfrom main import app\n\n"
-        'handler = Mangum(app, api_gateway_base_path="/v1")\n'
-    ),
-)
+WAYS = (NATIVE, HANDLER, mangum_below("/v1"))
 
 INSTEAD: dict[tuple[str, str], Any] = {
     ("mangum", "the stage in url_for"): "",
@@ -23,7 +17,7 @@ INSTEAD: dict[tuple[str, str], Any] = {
 
 
 def stage(target: Target) -> str:
-    return "/v1" if target.name in ("lambda", "mangum") else ""
+    return "/v1" if target.is_on_lambda else ""
 
 
 def test_routes_take_typed_paths_and_repeated_parameters(client: httpx.Client) -> None:

@@ -91,7 +91,7 @@ def test_a_stream_is_opened_on_ecs_and_declined_on_lambda(
     target: Target, client: httpx.Client
 ) -> None:
     with client.stream("GET", "/mcp", headers={"accept": "text/event-stream"}) as answer:
-        if target.name in ("lambda", "handler"):
+        if target.is_on_lambda:
             assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
         else:
             assert answer.status_code == 200

@@ -9,15 +9,9 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
-from tests.apps.starting import MANGUM, NATIVE, Target
+from tests.apps.starting import HANDLER, NATIVE, Target, mangum_below
 
-WAYS = (
-    NATIVE,
-    MANGUM._replace(
-        handler="from mangum import Mangum\nfrom main import app\n\n"
-        'handler = Mangum(app, api_gateway_base_path="/prod")\n'
-    ),
-)
+WAYS = (NATIVE, HANDLER, mangum_below("/prod"))
 
 INSTEAD: dict[tuple[str, str], Any] = {
     ("mangum", "startups for a request"): 1,
@@ -90,7 +84,7 @@ def test_a_browser_gets_graphiql_which_asks_where_the_page_is(client: httpx.Clie
 def test_a_subscription_is_refused_on_lambda_and_works_on_ecs(target: Target) -> None:
     url = target.url.replace("http", "ws", 1) + "/graphql"
     protocols = [Subprotocol("graphql-transport-ws")]
-    if target.name in ("lambda", "mangum"):
+    if target.is_on_lambda:
         with pytest.raises(InvalidStatus) as refused, connect(url, subprotocols=protocols):
             pass
         assert refused.value.response.status_code == 400
