@@ -208,6 +208,7 @@ def test_only_the_allowed_hosts_are_answered_but_for_the_health_check(client: ht
         assert client.get(path, headers={"host": host}).status_code == status
 
 
+@pytest.mark.parametrize("target", [*TARGETS, "ecs beside it"], indirect=True)
 def test_a_request_over_tls_is_secure_and_from_the_client(target: Target) -> None:
     # With the proxy's header in the settings and, at a stage, without: ASGI's scheme says it, too.
     seen = over_tls(target, "/request")

@@ -23,13 +23,10 @@ def test_what_others_do_instead_is_on_the_page() -> None:
     assert sorted(on_the_page) == sorted(asserted)
 
 
-def test_every_test_that_the_page_names_is_there() -> None:
-    sources = "".join(path.read_text() for path in ROOT.glob("tests/apps/test_*.py"))
-    for name in re.findall(r"`(test_\w+)`", PAGE.read_text("utf-8")):
-        assert f"def {name}(" in sources, name
-
-
-def test_every_app_has_a_row() -> None:
-    page = PAGE.read_text("utf-8")
-    for path in ROOT.glob("tests/apps/test_*.py"):
-        assert f"| `tests/apps/{path.name}` |" in page
+def test_every_test_of_an_app_is_in_its_section_and_no_other() -> None:
+    sections = re.split(r"^## (\w+)$", PAGE.read_text("utf-8"), flags=re.MULTILINE)
+    for app, section in zip(sections[1::2], sections[2::2], strict=True):
+        source = (ROOT / "tests" / "apps" / f"test_{app.lower()}.py").read_text("utf-8")
+        named = set(re.findall(r"`(test_\w+)`", section.partition("\n## ")[0]))
+        assert named == set(re.findall(r"^def (test_\w+)", source, re.MULTILINE)), app
+    assert len(sections[1::2]) == len(list(ROOT.glob("tests/apps/test_*.py")))
