@@ -236,7 +236,7 @@ TABLE = (
         [],
         _command,
         "",
-        "What an environment runs. Empty: `ambidex serve`.",
+        "What an environment runs; `{port}` is filled in, one for each. Empty: `ambidex serve`.",
     ),
     Setting(
         "lambda",

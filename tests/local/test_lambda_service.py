@@ -514,6 +514,26 @@ def test_a_command_with_a_folder_is_the_projects_own(tmp_path: Path) -> None:
     run(tmp_path, test, command=("./start.sh",))
 
 
+def test_each_environment_has_a_port_of_its_own_where_the_command_names_one(
+    tmp_path: Path,
+) -> None:
+    app = """
+    import asyncio, os
+    async def app(scope, receive, send):
+        await asyncio.sleep(0.3)
+        await answer(send, body=os.environ["WEB_PORT"].encode())
+    """
+
+    async def test(service: Service) -> None:
+        at_once = await asyncio.gather(*(get(service, "/") for _ in range(3)))
+        ports = {int(response.text) for response in at_once}
+        assert len(ports) == 3
+        assert min(ports) >= 1024
+
+    command = ("/bin/sh", "-c", "WEB_PORT={port} exec python -m ambidex serve")
+    run(tmp_path, test, app, command=command)
+
+
 def test_a_warm_up_whose_init_takes_too_long_leaves_it_to_the_first_invocation(
     tmp_path: Path,
 ) -> None:

@@ -9,7 +9,6 @@ AmazonECS/latest/developerguide/service-throttle-logic.html
 
 import asyncio
 import signal
-import socket
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
@@ -17,11 +16,11 @@ from typing import Any, NamedTuple
 
 from ambidex.errors import AmbidexError
 from ambidex.local import process
+from ambidex.local.free_port import HOST, free_port
 from ambidex.local.process import CommandError, Process
 from ambidex.local.reaper import Reaper
 from ambidex.local.target_group import State, Target, TargetGroup
 
-HOST = "127.0.0.1"
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 15.0
 # At the end of `up` nobody is served any more: what is not gone by then is killed.
@@ -156,7 +155,7 @@ class EcsService:
         await asyncio.gather(*ends)
 
     async def _run(self) -> _Task:
-        port = _free_port({task.target.port for task in self._tasks} | self._starting)
+        port = free_port({task.target.port for task in self._tasks} | self._starting)
         self._starting.add(port)
         command = [
             part.replace("{host}", HOST).replace("{port}", str(port))
@@ -255,16 +254,6 @@ class EcsService:
         running = asyncio.create_task(work)
         owner.add(running)
         running.add_done_callback(owner.discard)
-
-
-def _free_port(taken: set[int]) -> int:
-    # A port that is given out is free until its task listens: nobody else may get it.
-    while True:
-        with socket.socket() as probe:
-            probe.bind((HOST, 0))
-            port: int = probe.getsockname()[1]
-        if port not in taken:
-            return port
 
 
 def _how(status: int) -> str:

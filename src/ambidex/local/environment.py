@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from ambidex.http import Headers, header
 from ambidex.local import process, runtime_api
+from ambidex.local.free_port import HOST
 from ambidex.local.http1 import server as http1_server
 from ambidex.local.http1.exchange import ServerExchange
 from ambidex.local.http1.messages import BodyTooLarge, Limits
@@ -27,8 +28,6 @@ from ambidex.local.process import CommandError, Process
 from ambidex.local.reaper import Reaper
 from ambidex.local.runtime_api import RESULT_BYTES, Answer, Attempt, Call, State
 from ambidex.local.variables import Function
-
-HOST = "127.0.0.1"
 
 # A runtime's own requests are small: what does not fit is no runtime.
 _LIMITS = Limits(request_line_bytes=8192, header_line_bytes=1024 * 1024, head_bytes=1024 * 1024)
@@ -49,6 +48,7 @@ class Environment:
 
     Args:
         function: what it runs.
+        port: what `{port}` in the function's command is.
         reaper: ends its process should this one die.
         on_log: takes each line of its log.
         on_ready: called when it waits for an event.
@@ -59,6 +59,7 @@ class Environment:
     def __init__(
         self,
         function: Function,
+        port: int,
         reaper: Reaper,
         on_log: Callable[[str], None],
         on_ready: Callable[["Environment"], None],
@@ -73,6 +74,7 @@ class Environment:
         self.calls: deque[str] = deque(maxlen=100)
         self.answered_s = -math.inf  # by the loop's clock
         self.is_dying = False
+        self.port = port
         self._function = function
         self._reaper = reaper
         self._on_log = on_log
@@ -108,9 +110,10 @@ class Environment:
             "AWS_LAMBDA_RUNTIME_API": f"{HOST}:{self._server.port}",
             "AWS_LAMBDA_LOG_STREAM_NAME": stream,
         }
+        command = [part.replace("{port}", str(self.port)) for part in self._function.command]
         try:
             self._process = await process.start(
-                self._function.command, self._function.folder, environ, self._line, self._reaper
+                command, self._function.folder, environ, self._line, self._reaper
             )
         except CommandError:
             self._server.close()

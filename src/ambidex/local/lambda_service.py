@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from ambidex.errors import AmbidexError
 from ambidex.local.environment import INIT_OVERRAN, Environment, InitFailure
 from ambidex.local.event_queue import EventQueue, Retries
+from ambidex.local.free_port import free_port
 from ambidex.local.ids import request_id as new_request_id
 from ambidex.local.invocation import Invocation, ThrottledError, failure
 from ambidex.local.process import CommandError
@@ -179,6 +180,7 @@ class LambdaService:
     def _new_environment(self) -> Environment:
         environment = Environment(
             self.function,
+            free_port({each.port for each in self.environments}) if self.function.has_port else 0,
             self._reaper,
             self._log,
             self._on_ready,

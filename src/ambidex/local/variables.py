@@ -38,7 +38,7 @@ class Function(NamedTuple):
     """What the Lambda service knows of its one function."""
 
     name: str
-    command: tuple[str, ...]
+    command: tuple[str, ...]  # {port} is filled in
     folder: Path
     environ: dict[str, str]  # the same in each environment
     variables: dict[str, str]  # what of these would be the function's own on AWS
@@ -51,6 +51,11 @@ class Function(NamedTuple):
     def arn(self) -> str:
         """The function's ARN."""
         return f"arn:aws:lambda:{self.region}:{ACCOUNT_ID}:function:{self.name}"
+
+    @property
+    def has_port(self) -> bool:
+        """Whether each environment gets a port of its own."""
+        return any("{port}" in part for part in self.command)
 
     @property
     def log_group(self) -> str:
