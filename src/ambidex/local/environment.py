@@ -1,7 +1,7 @@
 """An execution environment: one copy of the app, its Runtime API, and one event at a time.
 
-It is frozen from the moment it asks for the next event until one comes, and killed without a
-signal it could catch, as Lambda does where no extension is registered.
+It is frozen from the moment when its runtime and its extensions have asked for the next event
+until one comes. Where no extension is registered it is killed without a signal it could catch.
 
 Source: lambda/latest/dg/lambda-runtime-environment.html
 """
@@ -17,7 +17,8 @@ from time import perf_counter, time
 from typing import NamedTuple
 
 from ambidex.http import Headers, header
-from ambidex.local import process, runtime_api
+from ambidex.local import extensions_api, process, report, runtime_api
+from ambidex.local.extensions_api import Extensions
 from ambidex.local.free_port import HOST
 from ambidex.local.http1 import server as http1_server
 from ambidex.local.http1.exchange import ServerExchange
@@ -32,8 +33,10 @@ from ambidex.local.variables import Function
 # A runtime's own requests are small: what does not fit is no runtime.
 _LIMITS = Limits(request_line_bytes=8192, header_line_bytes=1024 * 1024, head_bytes=1024 * 1024)
 
-
 INIT_OVERRAN = "Sandbox.Timedout"
+# From SIGTERM to SIGKILL, with internal extensions, and there are no others here.
+# Source: lambda/latest/dg/lambda-runtime-environment.html, "Shutdown phase"
+_SHUTDOWN_S = 0.5
 
 
 class InitFailure(NamedTuple):
@@ -44,7 +47,7 @@ class InitFailure(NamedTuple):
 
 
 class Environment:
-    """One environment; `start` it, `deliver` events to it, `kill` it.
+    """One environment; `start` it, `deliver` events to it, `stop` it.
 
     Args:
         function: what it runs.
@@ -76,6 +79,7 @@ class Environment:
         self.is_dying = False
         self.port = port
         self._function = function
+        self._extensions = Extensions(function.metadata)
         self._reaper = reaper
         self._on_log = on_log
         self._on_ready = on_ready
@@ -85,9 +89,8 @@ class Environment:
         self._attempt: Attempt | None = None
         self._next: asyncio.Future[Answer] = loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
-        self._timed_out = False
+        self._killer: asyncio.TimerHandle | None = None
         self._started = perf_counter()
-        self._init_ms = 0.0
         self._unbilled_init_ms = 0.0
         self._watcher: asyncio.Task[None] | None = None
         self._process: Process | None = None
@@ -134,12 +137,13 @@ class Environment:
     @property
     def is_ready(self) -> bool:
         """Whether it waits for an event."""
-        return self.state is State.READY and not self.ended.done()
+        return self.state is State.READY and self._extensions.are_ready and not self.is_dying
 
     @property
     def has_answered(self) -> bool:
-        """Whether it has posted its result and not yet asked for the next event."""
-        return self.state is State.ANSWERED and not self.ended.done()
+        """Whether it has posted its result, and its invoke phase goes on."""
+        is_over = self._invocation is None or self.ended.done()
+        return self.state is not State.RUNNING and not is_over
 
     def deliver(self, invocation: Invocation) -> None:
         """Give a ready environment an event; its invocation is settled and finished in any case."""
@@ -157,43 +161,46 @@ class Environment:
         )
         self.state = State.RUNNING
         invocation.started = perf_counter()
-        self._line(f"START RequestId: {invocation.request_id} Version: $LATEST")
+        self._line(report.start(invocation.request_id))
         if self._has_timeouts:
             self._timer = self._loop.call_later(timeout_s, self._time_out)
         self._process.thaw()
+        self._extensions.deliver(self._attempt)
         self._next.set_result(runtime_api.event_answer(self._attempt))
 
-    def kill(self) -> None:
-        """End it at once."""
+    def stop(self) -> None:
+        """End it: at once, or where an extension is registered by SIGTERM and, later, SIGKILL."""
         self.is_dying = True
-        if self._process is not None:
+        if self._process is None or self._killer is not None:
+            return
+        if not self._extensions.registered:
             self._process.signal(signal.SIGKILL)
+            return
+        self._process.thaw()
+        self._process.signal(signal.SIGTERM)
+        self._killer = self._loop.call_later(_SHUTDOWN_S, self._process.signal, signal.SIGKILL)
 
     async def _watch(self, running: Process) -> None:
         status = await running.ended()
+        if self.is_dying:
+            self._on_log = _unheard  # it was told to end: that it has is no news
         self.is_dying = True
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._killer):
+            if timer is not None:
+                timer.cancel()
         assert self._server is not None
         self._server.abort()
         await self._server.closed()
-        reason = _exit_reason(status)
+        kind = self._extensions.error_type or "Runtime.ExitError"
+        message = f"Runtime exited {report.exit_reason(status)}"
         if not self.initialised.done():
-            self._init_failed("Runtime.ExitError", f"Runtime exited {reason}")
+            self._init_failed(kind, message)
         if self._invocation is not None:
-            self._crashed(self._invocation, reason)
+            self._fail(self._invocation, kind, message, f"Status: error\tError Type: {kind}")
         self.ended.set_result(None)
         self._on_end(self)
 
-    def _crashed(self, invocation: Invocation, reason: str) -> None:
-        if self._timed_out:
-            seconds = f"Task timed out after {self._function.timeout_s:.2f} seconds"
-            now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            self._line(f"{now} {invocation.request_id} {seconds}")
-            kind, message, status = "Sandbox.Timedout", seconds, "Status: timeout"
-        else:
-            kind, message = "Runtime.ExitError", f"Runtime exited {reason}"
-            status = "Status: error\tError Type: Runtime.ExitError"
+    def _fail(self, invocation: Invocation, kind: str, message: str, status: str) -> None:
         invocation.settle(failure(kind, f"RequestId: {invocation.request_id} Error: {message}"))
         self._finish(invocation, status)
 
@@ -204,18 +211,18 @@ class Environment:
 
     def _init_failed(self, kind: str, message: str, status: str = "error") -> None:
         milliseconds = (perf_counter() - self._started) * 1000
-        self._on_log(
-            f"INIT_REPORT Init Duration: {milliseconds:.2f} ms\tPhase: init\tStatus: {status}\t"
-            f"Error Type: {kind}"
-        )
+        self._on_log(report.init_report(milliseconds, status, kind))
         if not self.initialised.done():
             self.initialised.set_result(InitFailure(kind, message))
 
     def _time_out(self) -> None:
-        self._timed_out = True
-        if self._process is not None:
-            self._process.max_memory_mib()
-        self.kill()
+        assert self._process is not None
+        assert self._invocation is not None
+        self._process.take_output()
+        message = f"Task timed out after {self._function.timeout_s:.2f} seconds"
+        self._line(report.timed_out(self._invocation.request_id, message))
+        self._fail(self._invocation, "Sandbox.Timedout", message, "Status: timeout")
+        self.stop()
 
     def _line(self, text: str) -> None:
         if self._invocation is not None:
@@ -223,6 +230,10 @@ class Environment:
         self._on_log(text)
 
     async def _answer(self, exchange: ServerExchange) -> None:
+        extension_call = extensions_api.parse_call(exchange.head.method, exchange.head.target)
+        if extension_call is not None:
+            await self._extension(exchange, extension_call)
+            return
         parsed = runtime_api.parse_call(exchange.head.method, exchange.head.target)
         if parsed is None:
             _respond(exchange, runtime_api.refused(404, "NotFound", "there is no such call"))
@@ -241,32 +252,47 @@ class Environment:
         else:
             await self._result(exchange, call, request_id)
 
+    async def _extension(self, exchange: ServerExchange, call: extensions_api.Call) -> None:
+        document = await exchange.read_body()
+        answer = self._extensions.answer(call, exchange.head.headers, document)
+        if isinstance(answer, asyncio.Future):
+            self._rest()
+            answer = await answer
+        _respond(exchange, answer)
+
     async def _next_event(self, exchange: ServerExchange) -> None:
-        if self.state is State.RUNNING:
-            assert self._attempt is not None
+        if self.state is State.RUNNING and self._attempt is not None:
             _respond(exchange, runtime_api.event_answer(self._attempt))
             return
-        if self.state is State.READY:
-            _respond(exchange, await asyncio.shield(self._next))
+        if self.state is not State.READY:
+            self._extensions.is_open = False
+            self.state = State.READY
+            self._next = self._loop.create_future()
+            self._rest()
+        _respond(exchange, await asyncio.shield(self._next))
+
+    def _rest(self) -> None:
+        """Freeze it, once runtime and extensions have asked for the next event."""
+        if not self.is_ready:
             return
         assert self._process is not None
         self._process.take_output()
-        was = self.state
-        self.state = State.READY
         if self._invocation is not None:
             self._finish(self._invocation)
-        if was is State.INIT:
-            self._process.max_memory_mib()  # so that there is one if it does not live to a report
-            self._init_ms = (perf_counter() - self._started) * 1000
-            self._unbilled_init_ms = self._init_ms
-            if not self.initialised.done():
-                self.initialised.set_result(None)
-        self._next = self._loop.create_future()
+        elif not self.initialised.done():
+            self._initialised()
         # An invocation that has waited for the init is delivered before anything is frozen.
         self._on_ready(self)
         if not self._next.done():
             self._process.freeze()
-        _respond(exchange, await self._next)
+
+    def _initialised(self) -> None:
+        assert self._process is not None
+        self._process.max_memory_mib()  # so that there is one if it does not live to a report
+        self._unbilled_init_ms = (perf_counter() - self._started) * 1000
+        for registered in self._extensions.registered:
+            self._line(report.extension(registered))
+        self.initialised.set_result(None)
 
     async def _init_error(self, exchange: ServerExchange) -> None:
         document = await exchange.read_body()
@@ -306,20 +332,23 @@ class Environment:
             self._timer.cancel()
             self._timer = None
         assert self._process is not None
-        milliseconds = (perf_counter() - invocation.started) * 1000
-        billed = -int(-(milliseconds + self._unbilled_init_ms) // 1)
-        report = (
-            f"REPORT RequestId: {invocation.request_id}\tDuration: {milliseconds:.2f} ms\t"
-            f"Billed Duration: {billed} ms\tMemory Size: {self._function.memory_mib} MB\t"
-            f"Max Memory Used: {self._process.max_memory_mib()} MB"
+        closing = report.report(
+            invocation.request_id,
+            (perf_counter() - invocation.started) * 1000,
+            self._unbilled_init_ms,
+            self._function.memory_mib,
+            self._process.max_memory_mib(),
+            status,
         )
-        if self._unbilled_init_ms:
-            report += f"\tInit Duration: {self._unbilled_init_ms:.2f} ms"
-            self._unbilled_init_ms = 0.0
-        self._line(f"END RequestId: {invocation.request_id}")
-        self._line(f"{report}\t{status}" if status else report)
+        self._unbilled_init_ms = 0.0
+        self._line(report.end(invocation.request_id))
+        self._line(closing)
         self._invocation = self._attempt = None
         invocation.finish()
+
+
+def _unheard(_: str) -> None:
+    pass
 
 
 def _respond(exchange: ServerExchange, answer: Answer) -> None:
@@ -340,18 +369,3 @@ def _error_message(document: bytes) -> str:
         return str(loads(document)["errorMessage"])
     except (ValueError, KeyError, TypeError):
         return document.decode(errors="replace")
-
-
-def _exit_reason(status: int) -> str:
-    if status == 0:
-        return "without providing a reason"
-    if status > 0:
-        return f"with error: exit status {status}"
-    return f"with error: signal: {_SIGNALS.get(-status, str(-status))}"
-
-
-_SIGNALS: dict[int, str] = {
-    signal.SIGKILL: "killed",
-    signal.SIGSEGV: "segmentation fault",
-    signal.SIGTERM: "terminated",
-}

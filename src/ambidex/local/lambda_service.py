@@ -61,7 +61,6 @@ class LambdaService:
         self.function = function
         self.environments: set[Environment] = set()
         self._reaper = reaper
-        self._is_closing = False
         self._on_log = on_log
         self._limits = limits
         self._ready: list[Environment] = []  # the one used last is at the end
@@ -161,20 +160,19 @@ class LambdaService:
         self._ready.clear()
         for environment in self.environments:
             if environment.is_ready:
-                environment.kill()
+                environment.stop()
             else:
                 self._outdated.add(environment)
 
     async def close(self) -> None:
         """End everything."""
-        self._is_closing = True
         await self._events.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         ending = [environment.ended for environment in self.environments if environment.is_running]
         for environment in self.environments:
-            environment.kill()
+            environment.stop()
         await asyncio.gather(*ending)
 
     def _new_environment(self) -> Environment:
@@ -182,17 +180,13 @@ class LambdaService:
             self.function,
             free_port({each.port for each in self.environments}) if self.function.has_port else 0,
             self._reaper,
-            self._log,
+            self._on_log,
             self._on_ready,
             self._on_end,
             self._limits.has_timeouts,
         )
         self.environments.add(environment)
         return environment
-
-    def _log(self, line: str) -> None:
-        if not self._is_closing:  # what ends is no news then
-            self._on_log(line)
 
     def _starting(self) -> Environment | None:
         for environment in self.environments - self._waiting.keys() - self._outdated:
@@ -243,7 +237,7 @@ class LambdaService:
             environment.overran(limit_s)
         failed = await environment.initialised
         if failed is not None:
-            environment.kill()
+            environment.stop()
         return failed
 
     def _on_ready(self, environment: Environment) -> None:
@@ -251,7 +245,7 @@ class LambdaService:
         if invocation is not None:
             environment.deliver(invocation)
         elif environment in self._outdated:
-            environment.kill()
+            environment.stop()
         elif self._queue:
             environment.deliver(self._queue.popleft())
         else:
@@ -271,7 +265,7 @@ class LambdaService:
             for environment in list(self._ready):
                 if environment.ready_since < latest:
                     self._ready.remove(environment)
-                    environment.kill()
+                    environment.stop()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -68,8 +68,8 @@ class Attempt(NamedTuple):
     client_context: str = ""
 
 
-_JSON = ((b"Content-Type", b"application/json"),)
-ACCEPTED = Answer(202, _JSON, b'{"status":"OK"}\n')
+JSON = ((b"Content-Type", b"application/json"),)
+ACCEPTED = Answer(202, JSON, b'{"status":"OK"}\n')
 PONG = Answer(200, ((b"Content-Type", b"text/plain"),), b"pong")
 
 
@@ -109,7 +109,7 @@ def event_answer(attempt: Attempt) -> Answer:
 def refused(status: int, kind: str, message: str) -> Answer:
     """A refusal, in the Runtime API's form."""
     body = dumps({"errorMessage": message, "errorType": kind})
-    return Answer(status, _JSON, body.encode())
+    return Answer(status, JSON, body.encode())
 
 
 def wrong_attempt(attempt: Attempt | None, request_id: str, invocation_id: str) -> Answer | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ambidex.errors import shown
+from ambidex.local.extensions_api import Metadata
 from ambidex.settings import SettingError, Settings, to_environ, variables_problem
 
 DEFAULT_REGION = "us-east-1"
@@ -56,6 +57,11 @@ class Function(NamedTuple):
     def has_port(self) -> bool:
         """Whether each environment gets a port of its own."""
         return any("{port}" in part for part in self.command)
+
+    @property
+    def metadata(self) -> Metadata:
+        """What extensions are told of it."""
+        return Metadata(self.name, self.environ["_HANDLER"], ACCOUNT_ID)
 
     @property
     def log_group(self) -> str:
