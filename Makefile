@@ -2,7 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: up test check fuzz bench docs clean
+# The newest on crates.io; `--locked` keeps the versions of its own crates.
+ADAPTER := lambda_web_adapter --version 1.0.0-rc1 --locked
+ADAPTER_ROOT := build/lambda-web-adapter
+
+.PHONY: up test check fuzz bench docs clean lambda-web-adapter
 
 up: .venv ## The math service on Lambda and on ECS, on this machine
 	$(BIN)/ambidex up examples/math_service
@@ -31,6 +35,13 @@ docs: .venv ## The generated reference pages
 	$(BIN)/pip install --quiet --upgrade pip --constraint constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --group dev --editable '.[local]'
 	touch .venv
+
+lambda-web-adapter: $(ADAPTER_ROOT)/bin/lambda-adapter ## What one guide's tests run; needs cargo 1.84
+
+$(ADAPTER_ROOT)/bin/lambda-adapter: Makefile
+	cargo install --quiet --root $(ADAPTER_ROOT) --target-dir $(ADAPTER_ROOT)/target $(ADAPTER)
+	rm -rf $(ADAPTER_ROOT)/target
+	touch $@
 
 clean: ## What the other targets made
 	rm -rf .venv build dist bench/results .mypy_cache .ruff_cache .pytest_cache .hypothesis
