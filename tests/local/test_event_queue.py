@@ -182,6 +182,9 @@ def test_an_event_that_succeeds_is_done(tmp_path: Path, caplog: pytest.LogCaptur
     async def test(service: Service) -> None:
         await invoke(service, event("/"))
         await service.logged("REPORT RequestId: ")
+        # The queue hears of it a few turns of the loop after the log does.
+        queue = {task for task in asyncio.all_tasks() if "EventQueue" in str(task.get_coro())}
+        await asyncio.gather(*queue)
 
     run(tmp_path, test)
     assert caplog.messages == []
