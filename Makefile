@@ -6,13 +6,18 @@ BIN := .venv/bin
 ADAPTER := lambda_web_adapter --version 1.0.0-rc1 --locked
 ADAPTER_ROOT := build/lambda-web-adapter
 
-.PHONY: up test check fuzz bench docs clean lambda-web-adapter
+FOREIGN := tests/events/foreign
+
+.PHONY: up test foreign check fuzz bench docs clean lambda-web-adapter
 
 up: .venv ## The math service on Lambda and on ECS, on this machine
 	$(BIN)/ambidex up examples/math_service
 
 test: .venv ## The tests
 	$(BIN)/pytest
+
+foreign: .venv .foreign/installed ## The events of SAM CLI and serverless-offline, made anew
+	$(BIN)/python -m tests.events.foreign.generate
 
 check: .venv ## Lint and types
 	$(BIN)/ruff check .
@@ -43,5 +48,13 @@ $(ADAPTER_ROOT)/bin/lambda-adapter: Makefile
 	rm -rf $(ADAPTER_ROOT)/target
 	touch $@
 
+# The emulators have an environment of their own: their pins are not ours. It brings its own Node.
+.foreign/installed: $(FOREIGN)/requirements.txt $(FOREIGN)/serverless_offline/package-lock.json
+	$(PYTHON) -m venv .foreign
+	.foreign/bin/pip install --quiet --requirement $(FOREIGN)/requirements.txt
+	cd $(FOREIGN)/serverless_offline && $(CURDIR)/.foreign/bin/npm ci \
+		--ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
+	touch .foreign/installed
+
 clean: ## What the other targets made
-	rm -rf .venv build dist bench/results .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .foreign $(FOREIGN)/serverless_offline/node_modules build dist bench/results .mypy_cache .ruff_cache .pytest_cache .hypothesis
