@@ -5,6 +5,7 @@ Nothing else may be written there by hand: a test compares the pages with what t
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from json import dumps
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ from tests.events.cases import (  # noqa: E402 – needs the path above
     Source,
     difference,
 )
+from tests.events.foreign import EMULATIONS, events  # noqa: E402
+from tests.events.foreign.compare import CASES, DISAGREEMENTS, changes, where  # noqa: E402
+from tests.events.foreign.disagreement import ABSENT, Disagreement  # noqa: E402
 
 REFERENCE = ROOT / "docs" / "reference"
 AWS = "https://docs.aws.amazon.com"
@@ -46,6 +50,7 @@ def pages() -> dict[str, str]:
     return {
         "settings.md": _page(_settings()),
         "event-sources.md": _page(_event_sources()),
+        "foreign-events.md": _page(_foreign_events()),
         "exchange.md": _page(_exchange()),
         "sample-events.md": _page(_sample_events()),
     }
@@ -127,6 +132,11 @@ def _event_sources() -> Iterable[str]:
         ("Source", "AWS's page"),
         ((source.id, f"[{source.page}]({AWS}/{source.page})") for source in SOURCES),
     )
+    yield ""
+    yield (
+        "What two emulators make of the same requests is [a page of its own](foreign-events.md), "
+        "with everything about which they disagree with us."
+    )
     for title, cases in (("Requests", REQUESTS), ("Responses", RESPONSES)):
         yield ""
         yield f"## {title}"
@@ -174,6 +184,87 @@ def _arrived(name: str, value: Any, sent: Headers) -> str:  # noqa: ANN401 – a
         escaped = repr(value)[2:-1]
         return _code(escaped if len(escaped) <= 40 else f"{escaped[:37]}...")
     return _code(value.decode() if isinstance(value, bytes) else str(value))
+
+
+# Foreign events
+
+
+def _foreign_events() -> Iterable[str]:
+    yield "# Foreign events"
+    yield (
+        "Codecs that are wrong in the same way go round perfectly. So SAM CLI and "
+        "serverless-offline have made, with their own code, an event of every request in the "
+        "table of [event sources](event-sources.md), sent to them over a socket; and the tests "
+        "compare each, field by field, with the event that we make, and with the request that the "
+        "case expects. Here is everything about which they disagree with us, and who has what AWS "
+        "has. All else agrees. The events are in `tests/events/foreign`; `make foreign` makes them "
+        "anew."
+    )
+    yield ""
+    yield from _table(
+        ("Emulator", "Source", "Cases", "Refused", "Made by"),
+        (
+            (
+                emulation.emulator,
+                emulation.source,
+                str(len(CASES)),
+                str(sum(isinstance(e, int) for e in events(emulation).cases.values())),
+                ", ".join(f"{name} {v}" for name, v in events(emulation).versions.items()),
+            )
+            for emulation in EMULATIONS
+        ),
+    )
+    for emulator, entries in DISAGREEMENTS.items():
+        yield ""
+        yield f"## {emulator}"
+        yield ""
+        yield from _table(
+            ("Sources", "Cases", "Fields", "Theirs", "Ours", "Who has what AWS has", "Why"),
+            (_disagreement(emulator, entry) for entry in entries),
+        )
+
+
+def _disagreement(emulator: str, entry: Disagreement) -> Sequence[str]:
+    theirs, ours = _example(emulator, entry)
+    fields = (*map(_code, entry.event), *(f"request: {_code(name)}" for name in entry.request))
+    return (
+        "; ".join(_sources(emulator, entry.sources)),
+        "; ".join(entry.cases) or "wherever it can be seen",
+        ", ".join(fields) or "–",
+        entry.theirs + theirs,
+        entry.ours + ours,
+        entry.who.value,
+        f"[{entry.why}]({entry.page})",
+    )
+
+
+def _sources(emulator: str, sources: Sequence[str]) -> Iterable[str]:
+    """The sources, or the module in the place of all that the emulator has of it."""
+    emulated = [emulation.source for emulation in EMULATIONS if emulation.emulator == emulator]
+    for module in dict.fromkeys(source.partition(",")[0] for source in sources):
+        all_of_it = [source for source in emulated if source.partition(",")[0] == module]
+        concerned = [source for source in all_of_it if source in sources]
+        yield from (module,) if concerned == all_of_it else concerned
+
+
+def _example(emulator: str, entry: Disagreement) -> tuple[str, str]:
+    """The first values of the two that are short enough to be shown."""
+    for emulation, case in where(entry, emulator):
+        for theirs, ours in changes(entry, emulation, case).values():
+            shown = [_value(one, other) for one, other in ((theirs, ours), (ours, theirs))]
+            if all(len(text) <= 60 for text in shown):
+                return f": {shown[0]}", f": {shown[1]}"
+    return "", ""
+
+
+def _value(value: object, other: object) -> str:
+    if value is ABSENT:
+        return "no field"
+    if isinstance(value, Mapping) and isinstance(other, Mapping):
+        value = {name: item for name, item in value.items() if other.get(name) != item}
+    text = value.decode("latin-1") if isinstance(value, bytes) else value
+    is_plain = isinstance(text, str) and text.isprintable() and text != ""
+    return _code(str(text) if is_plain else dumps(text, ensure_ascii=False))
 
 
 # The exchange

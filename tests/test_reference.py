@@ -10,6 +10,7 @@ from docs.generate import REFERENCE, ROOT, pages
 from ambidex.asgi.exchange import State
 from ambidex.settings import TABLE
 from tests.events import cases
+from tests.events.foreign.compare import DISAGREEMENTS
 
 
 @pytest.mark.parametrize("name", sorted(pages()))
@@ -50,6 +51,16 @@ def test_every_case_is_on_its_page() -> None:
             assert differs.reason[1:] in page
     for source in cases.SOURCES:
         assert f"| {source.id} | [{source.page}]" in page
+
+
+def test_every_disagreement_with_an_emulator_is_on_its_page() -> None:
+    page = pages()["foreign-events.md"]
+
+    for entries in DISAGREEMENTS.values():
+        for entry in entries:
+            assert f"| {entry.theirs}" in page
+            assert f"| {entry.ours}" in page
+            assert f"| {entry.who.value} | [{entry.why}]({entry.page}) |" in page
 
 
 def test_every_state_is_on_its_page() -> None:
