@@ -11,6 +11,7 @@ from ambidex.events.detect import NotHttpError, detect
 from ambidex.events.fields import EventError
 from ambidex.http import Request, Response
 from tests.events import cases
+from tests.events.foreign import EMULATIONS, events
 from tests.events.samples import sample
 from tests.fuzz.target import is_request_or_refused, is_response_or_refused
 
@@ -32,7 +33,6 @@ def test_the_source_of_an_event_of_ours_is_found(source: cases.Source) -> None:
     [
         ("aws-apigw-v2-request-no-authorizer", "http_api"),
         ("aws-apigw-v2-request-iam", "http_api"),
-        ("sam-cli-get", "http_api"),
         ("aws-apigw-request", "rest_api"),
         ("aws-lambda-urls-request", "function_url"),
         ("aws-alb-lambda-target-request-headers-only", "alb"),
@@ -239,8 +239,6 @@ VALID = (
         (
             "aws-apigw-v2-request-no-authorizer",
             "aws-apigw-v2-request-iam",
-            "sam-cli-json-body",
-            "sam-cli-binary-body",
             "aws-alb-lambda-target-request-headers-only",
             "aws-alb-lambda-target-request-multivalue-headers",
             "aws-apigw-request",
@@ -251,6 +249,12 @@ VALID = (
         source.to_event(source.sent(case.request))
         for source in cases.SOURCES
         for case in cases.REQUESTS
+    ),
+    *(
+        event
+        for emulation in EMULATIONS
+        for event in events(emulation).cases.values()
+        if isinstance(event, dict)
     ),
 )
 

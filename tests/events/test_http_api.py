@@ -6,7 +6,7 @@ import pytest
 
 from ambidex.events import http_api
 from ambidex.events.fields import EventError
-from ambidex.http import Headers, Request, Response
+from ambidex.http import Request, Response
 from tests.events.samples import sample
 
 DOOR = http_api.FrontDoor(
@@ -15,12 +15,6 @@ DOOR = http_api.FrontDoor(
     domain_name="a1b2c3.execute-api.eu-west-1.amazonaws.com",
     api_id="a1b2c3",
     account_id="123456789012",
-)
-
-LOCAL: Headers = (
-    (b"host", b"127.0.0.1:3000"),
-    (b"x-forwarded-proto", b"http"),
-    (b"x-forwarded-port", b"3000"),
 )
 
 AUTHORIZED = Request(
@@ -55,96 +49,6 @@ SAMPLES = [
     pytest.param("aws-apigw-v2-request-iam", AUTHORIZED, id="AWS, IAM"),
     pytest.param("aws-apigw-v2-request-jwt-authorizer", AUTHORIZED, id="AWS, JWT"),
     pytest.param("aws-apigw-v2-request-lambda-authorizer", AUTHORIZED, id="AWS, Lambda authorizer"),
-    pytest.param(
-        "sam-cli-get",
-        Request("GET", "/math/add", b"a=1&b=2", LOCAL, scheme="http", client=("127.0.0.1", 0)),
-        id="SAM CLI, query",
-    ),
-    pytest.param(
-        "sam-cli-encoded-path",
-        Request(
-            "GET",
-            "/files/a/b%20c%2525/%C3%A9+d",
-            headers=LOCAL,
-            scheme="http",
-            client=("127.0.0.1", 0),
-        ),
-        id="SAM CLI, path that came as /files/a%2Fb%20c%2525/%C3%A9+d",
-    ),
-    pytest.param(
-        "sam-cli-query",
-        Request(
-            "GET",
-            "/search",
-            b"tag=a&tag=b&empty=&flag&q=%C3%A9%20%26+x",
-            LOCAL,
-            scheme="http",
-            client=("127.0.0.1", 0),
-        ),
-        id="SAM CLI, query as it was sent",
-    ),
-    pytest.param(
-        "sam-cli-cookies",
-        Request(
-            "GET",
-            "/",
-            headers=(*LOCAL, (b"cookie", b"session=abc; theme=dark")),
-            scheme="http",
-            client=("127.0.0.1", 0),
-        ),
-        id="SAM CLI, cookies in a list and in a header",
-    ),
-    pytest.param(
-        "sam-cli-json-body",
-        Request(
-            "POST",
-            "/items",
-            headers=(
-                LOCAL[0],
-                (b"content-type", b"application/json"),
-                (b"content-length", b"16"),
-                *LOCAL[1:],
-            ),
-            body=b'{"name":"caf\xc3\xa9"}',
-            scheme="http",
-            client=("127.0.0.1", 0),
-        ),
-        id="SAM CLI, JSON body",
-    ),
-    pytest.param(
-        "sam-cli-form-body",
-        Request(
-            "POST",
-            "/form",
-            headers=(
-                LOCAL[0],
-                (b"content-type", b"application/x-www-form-urlencoded"),
-                (b"content-length", b"9"),
-                *LOCAL[1:],
-            ),
-            body=b"a=1&b=%20",
-            scheme="http",
-            client=("127.0.0.1", 0),
-        ),
-        id="SAM CLI, form body as text",
-    ),
-    pytest.param(
-        "sam-cli-binary-body",
-        Request(
-            "PUT",
-            "/upload",
-            headers=(
-                LOCAL[0],
-                (b"content-type", b"application/octet-stream"),
-                (b"content-length", b"256"),
-                *LOCAL[1:],
-            ),
-            body=bytes(range(256)),
-            scheme="http",
-            client=("127.0.0.1", 0),
-        ),
-        id="SAM CLI, every byte in base64",
-    ),
 ]
 
 
