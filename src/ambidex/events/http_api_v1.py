@@ -6,7 +6,8 @@
 3. Header names are in lower case.
 
 Source: apigateway/latest/developerguide/http-api-develop-integrations-lambda.html. Rule 1 and
-the stage of rule 2 are not on that page but are what AWS does.
+the stage of rule 2 are not on that page but are what AWS does. Fields of the context that the page
+does not show are as in an event in CustomRuntimeEventLoopTest of spring-cloud-function.
 """
 
 from typing import Any
@@ -27,6 +28,8 @@ from ambidex.events.fields import (
 from ambidex.events.payload_1_0 import FrontDoor as FrontDoor
 from ambidex.events.payload_1_0 import Route
 from ambidex.http import Request, Response
+
+_ROUTE = Route("$default", {})
 
 
 def to_request(event: Event, base_path: str = "") -> Request:
@@ -53,8 +56,10 @@ def to_event(request: Request, door: FrontDoor) -> dict[str, Any]:
     """The event that an HTTP API makes of a request; the path is the client's."""
     path = unquote(request.path)
     headers = multi_value.lists(request.headers)
-    event = payload_1_0.to_event(request, door, path, path, Route("$default", {}), headers)
+    event = payload_1_0.to_event(request, door, path, path, _ROUTE, headers)
     event["version"] = "1.0"
+    event["requestContext"]["resourceId"] = _ROUTE.resource
+    event["requestContext"]["identity"]["cognitoAmr"] = None
     if request.body:
         event["body"], event["isBase64Encoded"] = body.encode_event(request.body, request.headers)
     return event

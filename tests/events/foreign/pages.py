@@ -21,3 +21,8 @@ REST_PATHS = f"{GITHUB}/dherault/serverless-offline/issues/1029"
 NAMES_REST = f"{GITHUB}/grammyjs/grammY/pull/900"
 NAMES_V1 = f"{GITHUB}/milliHQ/terraform-aws-next-js/pull/31"
 LENGTH = f"{GITHUB}/aws/aws-lambda-dotnet/pull/1929"
+CAPTURED_V1 = (
+    f"{GITHUB}/spring-cloud/spring-cloud-function/blob/main/spring-cloud-function-adapters/"
+    "spring-cloud-function-adapter-aws/src/test/java/org/springframework/cloud/function/adapter/"
+    "aws/CustomRuntimeEventLoopTest.java"
+)

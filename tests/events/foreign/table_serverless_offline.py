@@ -254,9 +254,9 @@ DISAGREEMENTS = (
         _V1,
         "its own catch-all route, with the path as a parameter",
         "the route $default, without parameters",
-        Who.NOBODY_SAYS,
-        "the page shows no event of $default in payload 1.0",
-        pages.HTTP_API,
+        Who.WE,
+        "in events that were captured it is $default everywhere, and there are no parameters",
+        pages.CAPTURED_V1,
         {
             "pathParameters": rules.parameter("default", {"default": ""}),
             "requestContext.resourcePath": rules.always("/{default*}"),
@@ -420,12 +420,29 @@ DISAGREEMENTS = (
         "these are names; without IAM or an API key they are null",
         pages.REST_API,
         {
-            "requestContext.resourceId": rules.always("offlineContext_resourceId"),
             "requestContext.identity.userAgent": rules.instead(None, ""),
             **{
                 f"requestContext.identity.{name}": rules.always(f"offlineContext_{name}")
                 for name in _NAMES
             },
         },
+    ),
+    Disagreement(
+        _V1,
+        "no cognitoAmr",
+        "null",
+        Who.WE,
+        "events that were captured have it",
+        pages.CAPTURED_V1,
+        {"requestContext.identity.cognitoAmr": rules.always(ABSENT)},
+    ),
+    Disagreement(
+        _REST,
+        "an id of the resource",
+        "null",
+        Who.BOTH,
+        "the page shows null, and events that were captured an id, which is anybody's",
+        pages.REST_API,
+        {"requestContext.resourceId": rules.always("offlineContext_resourceId")},
     ),
 )
