@@ -126,7 +126,7 @@ def test_the_event_of_a_request_field_by_field() -> None:
         method="POST",
         path="/prod/a%2Fb",
         query=b"tag=a&tag=%20&flag",
-        headers=((b"X-Tag", b"a"), (b"x-tag", b"b"), (b"Content-Type", b"text/plain")),
+        headers=((b"X-Tag", b"a"), (b"x-tag", b"b"), (b"content-type", b"text/plain")),
         body="é".encode(),
         client=("192.0.2.1", 0),
     )
@@ -138,8 +138,8 @@ def test_the_event_of_a_request_field_by_field() -> None:
         "resource": "$default",
         "path": "/prod/a/b",
         "httpMethod": "POST",
-        "headers": {"x-tag": "b", "content-type": "text/plain"},
-        "multiValueHeaders": {"x-tag": ["a", "b"], "content-type": ["text/plain"]},
+        "headers": {"x-tag": "b", "Content-Type": "text/plain"},
+        "multiValueHeaders": {"x-tag": ["a", "b"], "Content-Type": ["text/plain"]},
         "queryStringParameters": {"tag": " ", "flag": ""},
         "multiValueQueryStringParameters": {"tag": ["a", " "], "flag": [""]},
         "requestContext": {
@@ -175,6 +175,27 @@ def test_the_event_of_a_request_field_by_field() -> None:
             )
         ),
     }  # fmt: skip
+
+
+def test_headers_are_spelt_as_in_captured_events() -> None:
+    """What API Gateway reads or adds is in capitals, whatever the client wrote; see the module."""
+    names = (
+        "content-length", "Content-Type", "host", "USER-AGENT", "x-amzn-trace-id",
+        "x-forwarded-for", "x-forwarded-port", "x-forwarded-proto", "Accept",
+    )  # fmt: skip
+    request = Request("GET", "/", headers=tuple((name.encode(), b"x") for name in names))
+
+    assert list(http_api_v1.to_event(request, DOOR)["headers"]) == [
+        "Content-Length",
+        "Content-Type",
+        "Host",
+        "User-Agent",
+        "X-Amzn-Trace-Id",
+        "X-Forwarded-For",
+        "X-Forwarded-Port",
+        "X-Forwarded-Proto",
+        "accept",
+    ]
 
 
 def test_values_of_both_maps_of_a_result_are_merged_without_doubling() -> None:

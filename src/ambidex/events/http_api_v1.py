@@ -3,11 +3,12 @@
 1. `path` is percent-decoded, so it is encoded again here. What decoding lost stays lost.
 2. `path` is the client's: on the API's own host with the stage, unless that is `$default`; on a
    custom domain with the API mapping's key, which the base path from the settings names.
-3. Header names are in lower case.
+3. Header names are in lower case, but for those that API Gateway itself reads or adds.
 
 Source: apigateway/latest/developerguide/http-api-develop-integrations-lambda.html. Rule 1 and
-the stage of rule 2 are not on that page but are what AWS does. Fields of the context that the page
-does not show are as in an event in CustomRuntimeEventLoopTest of spring-cloud-function.
+the stage of rule 2 are not on that page but are what AWS does. Where rule 3 differs from the page,
+and for fields of the context that it does not show, this does as captured events do; there is one
+in CustomRuntimeEventLoopTest of spring-cloud-function.
 """
 
 from typing import Any
@@ -30,6 +31,13 @@ from ambidex.events.payload_1_0 import Route
 from ambidex.http import Request, Response
 
 _ROUTE = Route("$default", {})
+_SPELLED = {
+    name.lower(): name
+    for name in (
+        "Content-Length", "Content-Type", "Host", "User-Agent", "X-Amzn-Trace-Id",
+        "X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto",
+    )
+}  # fmt: skip
 
 
 def to_request(event: Event, base_path: str = "") -> Request:
@@ -55,7 +63,8 @@ def to_result(response: Response) -> dict[str, Any]:
 def to_event(request: Request, door: FrontDoor) -> dict[str, Any]:
     """The event that an HTTP API makes of a request; the path is the client's."""
     path = unquote(request.path)
-    headers = multi_value.lists(request.headers)
+    lists = multi_value.lists(request.headers)
+    headers = {_SPELLED.get(name, name): values for name, values in lists.items()}
     event = payload_1_0.to_event(request, door, path, path, _ROUTE, headers)
     event["version"] = "1.0"
     event["requestContext"]["resourceId"] = _ROUTE.resource

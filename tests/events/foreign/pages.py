@@ -19,7 +19,6 @@ STAGES = f"{GITHUB}/aws-powertools/powertools-lambda-python/pull/579"
 PARAMETERS = f"{GITHUB}/serverless/serverless/issues/5037"
 REST_PATHS = f"{GITHUB}/dherault/serverless-offline/issues/1029"
 NAMES_REST = f"{GITHUB}/grammyjs/grammY/pull/900"
-NAMES_V1 = f"{GITHUB}/milliHQ/terraform-aws-next-js/pull/31"
 LENGTH = f"{GITHUB}/aws/aws-lambda-dotnet/pull/1929"
 CAPTURED_V1 = (
     f"{GITHUB}/spring-cloud/spring-cloud-function/blob/main/spring-cloud-function-adapters/"

@@ -156,7 +156,11 @@ def misread_list(_: Any, seen: Seen) -> Any:
 def with_headers(**values: Any) -> Rule:
     """More headers, or other values; an underscore stands for a hyphen."""
     headers = {name.replace("_", "-"): value for name, value in values.items()}
-    return lambda ours, _seen: ours | headers
+    names = {name.lower() for name in headers}
+    return lambda ours, _seen: {
+        **{name: value for name, value in ours.items() if name.lower() not in names},
+        **headers,
+    }
 
 
 def with_request_headers(**values: bytes) -> Rule:
@@ -212,7 +216,7 @@ def titled(ours: Mapping[str, Any], _: Seen) -> Mapping[str, Any]:
 def as_sent(ours: Mapping[str, Any], seen: Seen) -> Mapping[str, Any]:
     """Names as the client spelt them."""
     names = {name.decode().lower(): name.decode() for name, _ in seen.request.headers}
-    return {names[name]: value for name, value in ours.items()}
+    return {names[name.lower()]: value for name, value in ours.items()}
 
 
 def with_cookie(ours: Mapping[str, Any], seen: Seen) -> Mapping[str, Any]:

@@ -144,10 +144,11 @@ DISAGREEMENTS = (
     Disagreement(
         _V1,
         "names with capitals",
-        "names in lower case",
+        "names in lower case, but for those that API Gateway reads or adds",
         Who.NOBODY_SAYS,
-        "the page says lower case; a captured event has capitals in the names that the API adds",
-        pages.NAMES_V1,
+        "captured events have capitals in what API Gateway reads or adds; that the client's are "
+        "lost in all others is what the page says, and they do not show",
+        pages.CAPTURED_V1,
         {"headers": rules.titled, "multiValueHeaders": rules.titled},
     ),
     Disagreement(
