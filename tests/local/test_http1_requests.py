@@ -133,12 +133,13 @@ def test_limits_are_counted_to_the_byte() -> None:
     line = b"GET /" + b"a" * 100 + b" HTTP/1.1"
     header = b"A: " + b"b" * 50
     head = line + b"\r\n" + H + header + b"\r\n\r\n"
-    exact = Limits(len(line), len(header), len(head))
+    exact = Limits(len(line), len(header), len(head), headers_bytes=len(H + header) + 2)
     assert len(parse(head, limits=exact)[0]) == 1
     for limits, status in [
         (exact._replace(request_line_bytes=len(line) - 1), 414),
         (exact._replace(header_line_bytes=len(header) - 1), 431),
         (exact._replace(head_bytes=len(head) - 1), 431),
+        (exact._replace(headers_bytes=len(H + header) + 1), 431),
     ]:
         with pytest.raises(Refused) as refused:
             parse(head, limits=limits)

@@ -81,6 +81,7 @@ class Limits(NamedTuple):
     head_bytes: int  # request line and all headers in total
     line_status: int = 414  # for a request line that is too long
     head_status: int = 431  # for a header line or a head that is too long
+    headers_bytes: int | None = None  # all headers in total, where these have a limit of their own
 
 
 def reason_of(status: int) -> bytes:

@@ -143,7 +143,8 @@ class RequestParser:
         line_bytes = len(name) + len(value) + 2
         self._head_bytes += line_bytes + 2
         limits = self._limits
-        if line_bytes > limits.header_line_bytes or self._head_bytes > limits.head_bytes:
+        most_bytes = limits.head_bytes if limits.headers_bytes is None else limits.headers_bytes
+        if line_bytes > limits.header_line_bytes or self._head_bytes > most_bytes:
             raise Refused(limits.head_status)
         self._is_moving = True
         self._headers.append((name, value))
