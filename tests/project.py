@@ -9,15 +9,14 @@ from textwrap import dedent
 from typing import Any
 
 from ambidex.local import load_balancer, up
-from ambidex.local.front_door_alb import AlbToLambda
-from ambidex.local.front_door_http_api import HttpApi
+from ambidex.local.front_doors import TIMEOUTS_S, FrontDoor, front_door
 from ambidex.local.http1 import server as http1_server
 from ambidex.local.invoke_api import InvokeApi
 from ambidex.local.lambda_service import LambdaService, Limits
 from ambidex.local.reaper import Reaper
 from ambidex.local.up import Options, Running
 from ambidex.local.variables import function
-from ambidex.settings import Settings, from_pyproject
+from ambidex.settings import FRONT_DOORS, Settings, from_pyproject
 
 ROOT = Path(__file__).parent.parent
 HOST = "127.0.0.1"
@@ -41,12 +40,18 @@ def project(folder: Path, app: str, settings: str = "") -> Settings:
 
 
 class Service:
-    """The Lambda service of a project, its front doors and its log."""
+    """The Lambda service of a project, its front doors and its log.
+
+    A front door's URL has in its path what stands in front of the app's own paths.
+    """
 
     def __init__(self, service: LambdaService, log: list[str]) -> None:
         self.service = service
         self.log = log
         self.http_api = ""
+        self.http_api_v1 = ""
+        self.rest_api = ""
+        self.function_url = ""
         self.alb = ""
         self.invoke_api = ""
 
@@ -65,10 +70,10 @@ async def lambda_service(
     settings: Settings,
     limits: Limits = LIMITS,
     warm: bool = True,
-    front_door_s: float = 30.0,
+    front_door_s: float | None = None,
     **changes: Any,
 ) -> AsyncIterator[Service]:
-    """Run a project's Lambda side with both front doors and the Invoke API."""
+    """Run a project's Lambda side with all front doors and the Invoke API."""
     log: list[str] = []
     reaper = Reaper()
     defined = function(settings, folder, ENVIRON)._replace(**changes)
@@ -78,20 +83,18 @@ async def lambda_service(
     try:
         if warm:
             await service.warm_up()
-        stage = settings.aws_lambda.stage
-        for name, door in (
-            ("http_api", HttpApi(service, stage, front_door_s)),
-            ("alb", AlbToLambda(service)),
-            ("invoke_api", InvokeApi(service)),
-        ):
+        timeouts_s = {name: front_door_s or own_s for name, own_s in TIMEOUTS_S.items()}
+        doors = {
+            name: front_door(name, service, settings.aws_lambda, timeouts_s) for name in FRONT_DOORS
+        }
+        invoke_api = FrontDoor(InvokeApi(service), load_balancer.LIMITS, load_balancer.refuse)
+        for name, door in (*doors.items(), ("invoke_api", invoke_api)):
             server = await http1_server.listen(
-                door, HOST, 0, limits=load_balancer.LIMITS, refuse=load_balancer.refuse,
-                keep_alive_s=None,
-            )  # fmt: skip
-            if isinstance(door, HttpApi | AlbToLambda):
-                door.port = server.port
+                door.handler, HOST, 0, limits=door.limits, refuse=door.refuse, keep_alive_s=None
+            )
             servers.append(server)
-            setattr(running, name, f"http://{HOST}:{server.port}")
+            url = f"http://{HOST}:{server.port}{door.path}"
+            setattr(running, name.replace("-", "_"), url)
         yield running
     finally:
         for server in servers:

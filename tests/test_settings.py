@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ambidex.settings import (
     FARGATE_SIZES,
+    FRONT_DOORS,
     TABLE,
     EcsSettings,
     LambdaSettings,
@@ -52,6 +53,8 @@ DEFAULTS = {
     ("lambda", "timeout"): 29,
     ("lambda", "front-door"): "http-api",
     ("lambda", "stage"): "$default",
+    ("lambda", "domain"): "",
+    ("lambda", "binary-media-types"): (),
     ("lambda", "command"): (),
     ("lambda", "base-path"): "",
     ("lambda", "concurrency"): 10,
@@ -128,9 +131,11 @@ def line(section: str, key: str, value: object) -> str:
         ("lambda", "memory", 10240),
         ("lambda", "timeout", 1),
         ("lambda", "timeout", 900),
-        ("lambda", "front-door", "http-api"),
-        ("lambda", "front-door", "alb"),
+        *(("lambda", "front-door", name) for name in FRONT_DOORS),
         ("lambda", "stage", "prod"),
+        ("lambda", "domain", "api.example.com"),
+        ("lambda", "binary-media-types", ["*/*"]),
+        ("lambda", "binary-media-types", ["image/*", "application/vnd.api+json"]),
         ("lambda", "command", ["main.handler"]),
         ("lambda", "base-path", "/api"),
         ("lambda", "concurrency", 1),
@@ -199,6 +204,25 @@ def out_of_range(section: str, key: str, value: object, problem: str) -> Any:
                 "lambda", "stage", stage, "must be $default or of letters, digits, - and _"
             )
             for stage in ("", "é", "a/b", "$latest")
+        ),
+        *(
+            out_of_range(
+                "lambda", "domain", domain, "must be a domain of your own, like api.example.com"
+            )
+            for domain in (
+                *(1, "localhost", "api.example.com:443", "https://api.example.com", "a..b", "-a.b"),
+                *("é.example.com", "a.b\n", "local.execute-api.us-east-1.amazonaws.com"),
+            )
+        ),
+        out_of_range("lambda", "binary-media-types", "*/*", "must be a list of strings"),
+        *(
+            out_of_range(
+                "lambda",
+                "binary-media-types",
+                ["*/*", wrong],
+                f"must be a list of media types like image/png, image/* and */*: {wrong!r}",
+            )
+            for wrong in ("", "image", "image/", "/png", "*/png", "image/png;q=1", "a/b/c", "a/b c")
         ),
         out_of_range("lambda", "base-path", "api", "must be a path that starts with /"),
         out_of_range("lambda", "base-path", 1, "must be a path that starts with /"),
@@ -285,6 +309,21 @@ def test_a_front_door_that_is_none_is_answered_with_those_there_are(tmp_path: Pa
     assert error.message == (
         f"[tool.ambidex.lambda] front-door = 'http_api' must be one of {setting.range}"
     )
+
+
+@pytest.mark.parametrize("front_door", ["function-url", "alb"])
+@pytest.mark.parametrize(("key", "value"), [("stage", "prod"), ("domain", "api.example.com")])
+def test_what_only_apis_have_and_another_front_door_exclude_each_other(
+    tmp_path: Path, front_door: str, key: str, value: str
+) -> None:
+    toml = f'[tool.ambidex.lambda]\nfront-door = "{front_door}"\n{key} = "{value}"\n'
+    error = error_of(tmp_path, toml)
+
+    assert error.message == (
+        f"[tool.ambidex.lambda] {key} = {value!r} and front-door = {front_door!r} exclude each "
+        f"other, for only APIs have a {key}"
+    )
+    assert error.hint == f"take {key} out, or choose one of http-api, http-api-v1, rest-api"
 
 
 def test_an_error_shows_at_most_200_characters_of_a_value(tmp_path: Path) -> None:

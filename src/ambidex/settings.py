@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 PREFIX = "AMBIDEX_"
 
+FRONT_DOORS = ("http-api", "http-api-v1", "rest-api", "function-url", "alb")
+DEFAULT_STAGE = "$default"
+# Those of API Gateway, which alone have stages and custom domains.
+_APIS = ("http-api", "http-api-v1", "rest-api")
+
 _STATUSES = re.compile(r"([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?")
 
 
@@ -30,6 +35,8 @@ class LambdaSettings(NamedTuple):
     timeout: int
     front_door: str
     stage: str
+    domain: str
+    binary_media_types: tuple[str, ...]
     command: tuple[str, ...]
     base_path: str
     concurrency: int
@@ -135,8 +142,31 @@ def _health_path(value: object) -> str:
 
 def _stage(value: object) -> str:
     is_name = isinstance(value, str) and bool(value.replace("-", "").replace("_", "").isalnum())
-    is_stage = value == "$default" or (is_name and str(value).isascii())
+    is_stage = value == DEFAULT_STAGE or (is_name and str(value).isascii())
     return "" if is_stage else "must be $default or of letters, digits, - and _"
+
+
+def _domain(value: object) -> str:
+    labels = value.split(".") if isinstance(value, str) else [""]
+    is_name = all(
+        label.isascii() and label.replace("-", "").isalnum() and label.strip("-") == label
+        for label in labels
+    )
+    is_own_host = "execute-api" in labels
+    is_domain = value == "" or (is_name and len(labels) > 1 and not is_own_host)
+    return "" if is_domain else "must be a domain of your own, like api.example.com"
+
+
+def _media_types(value: object) -> str:
+    problem = _strings(value)
+    if problem:
+        return problem
+    for item in value:  # type: ignore[attr-defined]  # a list, as _strings has seen
+        group, slash, name = item.partition("/")
+        is_type = slash and all(part and not set(part) & set(" ,;/") for part in (group, name))
+        if not is_type or (group == "*" and name != "*"):
+            return f"must be a list of media types like image/png, image/* and */*: {shown(item)}"
+    return ""
 
 
 def _base_path(value: object) -> str:
@@ -225,11 +255,34 @@ TABLE = (
         "lambda",
         "front-door",
         "http-api",
-        _one_of("http-api", "alb"),
-        "http-api, alb",
-        "What turns HTTP into events.",
+        _one_of(*FRONT_DOORS),
+        ", ".join(FRONT_DOORS),
+        "What turns HTTP into events; `http-api-v1` is an HTTP API with payload 1.0.",
     ),
-    Setting("lambda", "stage", "$default", _stage, "", "The HTTP API's stage."),
+    Setting(
+        "lambda",
+        "stage",
+        DEFAULT_STAGE,
+        _stage,
+        "",
+        "The API's stage. A REST API has no `$default`: there that means `prod`.",
+    ),
+    Setting(
+        "lambda",
+        "domain",
+        "",
+        _domain,
+        "",
+        "The API's custom domain; `base-path` is the key of its mapping. Empty: its own host.",
+    ),
+    Setting(
+        "lambda",
+        "binary-media-types",
+        [],
+        _media_types,
+        "",
+        "What a REST API takes for binary, such as `image/*` or `*/*`.",
+    ),
     Setting(
         "lambda",
         "command",
@@ -451,9 +504,25 @@ def _settings(values: Mapping[str, Any]) -> Settings:
     of_lambda["base_path"] = _quoted(of_lambda["base_path"].rstrip("/"))
     of_lambda["events_path"] = _quoted(of_lambda["events_path"])
     of_lambda["error_statuses"] = tuple(map(str, of_lambda["error_statuses"]))
-    ecs = EcsSettings(**sections["ecs"])
+    aws_lambda, ecs = LambdaSettings(**of_lambda), EcsSettings(**sections["ecs"])
+    _check_front_door(aws_lambda)
     _check_pairs(ecs)
-    return Settings(**sections[""], aws_lambda=LambdaSettings(**sections["lambda"]), ecs=ecs)
+    return Settings(**sections[""], aws_lambda=aws_lambda, ecs=ecs)
+
+
+def _check_front_door(aws_lambda: LambdaSettings) -> None:
+    if aws_lambda.front_door in _APIS:
+        return
+    for key, value, none in (
+        ("stage", aws_lambda.stage, DEFAULT_STAGE),
+        ("domain", aws_lambda.domain, ""),
+    ):
+        if value != none:
+            raise SettingError(
+                f"[tool.ambidex.lambda] {key} = {shown(value)} and front-door = "
+                f"{aws_lambda.front_door!r} exclude each other, for only APIs have a {key}",
+                f"take {key} out, or choose one of {', '.join(_APIS)}",
+            )
 
 
 def _quoted(path: str) -> str:

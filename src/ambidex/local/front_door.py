@@ -1,52 +1,86 @@
-"""What the front doors of Lambda have in common: a request on its way in, a response out."""
+"""What the front doors of Lambda have in common: a request on its way in, a response out.
 
+Whatever keeps a request from being answered by the function has a `Cause`. Each front door has a
+table of its own statuses for these, and its own form for the answer.
+"""
+
+import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from enum import Enum, auto
+from json import dumps, loads
 from time import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ambidex.errors import AmbidexError
+from ambidex.events.fields import EventError
 from ambidex.http import Headers, Request, Response, header
 from ambidex.local.forwarded import HOP_BY_HOP, Hop, to_target
 from ambidex.local.http1.exchange import ServerExchange
-from ambidex.local.http1.messages import ProtocolError
+from ambidex.local.http1.messages import BodyTooLarge, ProtocolError
 from ambidex.local.ids import hex_id
+from ambidex.local.invocation import Invocation, ThrottledError
 
 logger = logging.getLogger("ambidex.local")
 
+# Source: lambda/latest/dg/gettingstarted-limits.html, "Invocation payload"
+EVENT_BYTES = 6 * 1024 * 1024
 
-class TargetError(AmbidexError):
-    """A request target that no front door takes; the client's fault."""
+
+class Cause(Enum):
+    """Why a front door answers itself."""
+
+    BAD_TARGET = auto()  # no path of ASCII characters
+    UPGRADE = auto()  # no function has another protocol
+    BODY_TOO_LARGE = auto()
+    NO_STAGE = auto()  # the path is below no stage of the API
+    NO_MAPPING = auto()  # the path is below no API mapping of the custom domain
+    EVENT_TOO_LARGE = auto()
+    TIMED_OUT = auto()  # the front door itself has waited long enough
+    THROTTLED = auto()
+    FAILED = auto()  # the function raised, crashed or took longer than its time-out
+    MALFORMED = auto()
+    RESULT_TOO_LARGE = auto()
+
+
+class Refusal(AmbidexError):
+    """The front door answers in place of the function.
+
+    Args:
+        cause: what the answer depends on.
+        reason: for the log.
+    """
+
+    def __init__(self, cause: Cause, reason: str) -> None:
+        super().__init__(reason)
+        self.cause = cause
 
 
 class Page(NamedTuple):
-    """A front door's own answer, in place of the function's."""
+    """A front door's own answer."""
 
     status: int
     headers: Headers
     body: bytes
-    reason: str  # for the log
 
 
-# What went wrong and is not the request's own fault, as the doors' logs say it.
-THROTTLED = "the function is throttled: %s"
-FAILED = "the function failed: %s"
-MALFORMED = "the function's result is malformed: %s"
-
-
-def request(exchange: ServerExchange, body: bytes, port: int) -> Request:
+async def request(exchange: ServerExchange, body_bytes: int) -> Request:
     """The request as the front door passes it on, with the headers that it adds.
 
     Args:
         exchange: the client's.
-        body: the request's, whole.
-        port: the front door's own.
+        body_bytes: the most that the front door takes of a body.
 
     Raises:
-        TargetError: the target is not a path of ASCII characters.
+        Refusal: the target is no path, or the body is too large.
+        PeerError: the client left, or its body is malformed.
     """
+    try:
+        body = await exchange.read_body(body_bytes)
+    except BodyTooLarge as error:
+        raise Refusal(Cause.BODY_TOO_LARGE, str(error)) from None
     path, query = _path_and_query(exchange.head.target)
-    hop = Hop(exchange.peer[0], "http", port, time(), hex_id(24))
+    hop = Hop(exchange.peer[0], "http", exchange.local[1], time(), hex_id(24))
     headers = to_target(exchange.head.headers, hop)
     if body and header(headers, b"content-length") is None:
         headers = (*headers, (b"Content-Length", b"%d" % len(body)))
@@ -62,17 +96,67 @@ def request(exchange: ServerExchange, body: bytes, port: int) -> Request:
     )
 
 
-def respond(
-    exchange: ServerExchange, response: Response, added: Headers, otherwise: Callable[[str], Page]
-) -> None:
+def event_json(event: Mapping[str, Any]) -> bytes:
+    """An event as Lambda takes it.
+
+    Raises:
+        Refusal: it is larger than that.
+    """
+    data = dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
+    if len(data) > EVENT_BYTES:
+        reason = f"the event is {len(data)} bytes, and Lambda takes {EVENT_BYTES}"
+        raise Refusal(Cause.EVENT_TOO_LARGE, reason)
+    return data
+
+
+async def result(invocation: Invocation, timeout_s: float | None = None) -> bytes:
+    """The function's result, JSON.
+
+    Args:
+        invocation: under way; it goes on after the front door has given up, as it does on AWS.
+        timeout_s: how long the front door waits; None for as long as the function may take.
+
+    Raises:
+        Refusal: there is none.
+    """
+    done, _ = await asyncio.wait({invocation.outcome}, timeout=timeout_s)
+    if not done:
+        raise Refusal(Cause.TIMED_OUT, f"no result after {timeout_s:g} seconds")
+    try:
+        outcome = invocation.outcome.result()
+    except ThrottledError as error:
+        raise Refusal(Cause.THROTTLED, f"the function is throttled: {error}") from None
+    if outcome.is_error:
+        raise Refusal(Cause.FAILED, f"the function failed: {outcome.error_type}")
+    return outcome.payload
+
+
+def response(payload: bytes, to_response: Callable[[object], Response]) -> Response:
+    """The response that a result stands for.
+
+    Args:
+        payload: the function's result, JSON.
+        to_response: the event source's.
+
+    Raises:
+        Refusal: it stands for none.
+    """
+    try:
+        return to_response(loads(payload))
+    except (ValueError, RecursionError, EventError) as error:
+        raise _malformed(error) from None
+
+
+def respond(exchange: ServerExchange, response: Response, added: Headers = ()) -> None:
     """Send a function's response; what concerns a connection is the front door's own.
 
     Args:
         exchange: the client's.
         response: the function's.
         added: the front door's own headers.
-        otherwise: the front door's own answer to a response that cannot be sent, such as one with
-            a line end in a header, by the reason.
+
+    Raises:
+        Refusal: it cannot be sent, for one because of a line end in a header.
     """
     is_head = exchange.head.method == "HEAD"
     kept = tuple(
@@ -83,19 +167,23 @@ def respond(
     try:
         exchange.respond(response.status, kept + added, response.body)
     except ProtocolError as error:
-        answer(exchange, otherwise(MALFORMED % error))
+        raise _malformed(error) from None
 
 
-def answer(exchange: ServerExchange, page: Page) -> None:
+def answer(exchange: ServerExchange, page: Page, reason: str) -> None:
     """Send the front door's own answer; the log says why."""
     target = exchange.head.target.decode("latin-1")
-    logger.info("%d %s %s: %s", page.status, exchange.head.method, target, page.reason)
+    logger.info("%d %s %s: %s", page.status, exchange.head.method, target, reason)
     exchange.respond(page.status, page.headers, page.body)
 
 
 def trace_id(headers: Headers) -> str:
     """The X-Ray header of a request, as the front door sends it on."""
     return (header(headers, b"x-amzn-trace-id") or b"").decode("latin-1")
+
+
+def _malformed(error: Exception) -> Refusal:
+    return Refusal(Cause.MALFORMED, f"the function's result is malformed: {error}")
 
 
 def _path_and_query(target: bytes) -> tuple[str, bytes]:
@@ -105,5 +193,6 @@ def _path_and_query(target: bytes) -> tuple[str, bytes]:
         target = slash + path or b"/"
     path, _, query = target.partition(b"#")[0].partition(b"?")
     if not target.isascii() or not path.startswith(b"/"):
-        raise TargetError("the request target must be a path of ASCII characters")
+        reason = "the request target must be a path of ASCII characters"
+        raise Refusal(Cause.BAD_TARGET, reason)
     return path.decode("ascii"), query

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ambidex.errors import AmbidexError, shown
-from ambidex.local import front_door_http_api, load_balancer
+from ambidex.local import load_balancer
 from ambidex.local.ecs_service import EcsService, TaskDefinition
-from ambidex.local.front_door_alb import AlbToLambda
-from ambidex.local.front_door_http_api import HttpApi
+from ambidex.local.front_doors import TIMEOUTS_S, front_door
 from ambidex.local.http1 import server as http1_server
 from ambidex.local.http1.messages import Limits as HeadLimits
 from ambidex.local.http1.server import Handler, Refuse, Server
@@ -144,7 +143,11 @@ async def running(
         )
         tasks = EcsService(definition, settings.ecs.tasks, group, reaper, log("ecs"), log("up"))
         stack.push_async_callback(tasks.close)
-        lambda_port = await _listen_lambda(stack, settings, options, service)
+        timeouts_s = {} if options.debug else TIMEOUTS_S
+        door = front_door(settings.aws_lambda.front_door, service, settings.aws_lambda, timeouts_s)
+        server = await _listen(
+            stack, door.handler, options.lambda_port, "--lambda-port", door.limits, door.refuse
+        )
         ecs = await _load_balancer(stack, options, group)
         invoke = await _listen(
             stack, InvokeApi(service), options.invoke_port, "--invoke-port",
@@ -154,7 +157,7 @@ async def running(
             starting.create_task(service.warm_up())
             starting.create_task(tasks.start())
         yield Running(
-            f"http://{HOST}:{lambda_port}{_stage_path(settings)}",
+            f"http://{HOST}:{server.port}{door.path}",
             f"http://{HOST}:{ecs.port}",
             f"http://{HOST}:{invoke.port}",
             service,
@@ -221,21 +224,6 @@ async def _reload(options: Options, platforms: Running, say: Callable[[str], Non
         await platforms.ecs_service.replace()
 
 
-async def _listen_lambda(
-    stack: AsyncExitStack, settings: Settings, options: Options, service: LambdaService
-) -> int:
-    door: HttpApi | AlbToLambda
-    if settings.aws_lambda.front_door == "alb":
-        door, limits, refuse = AlbToLambda(service), load_balancer.LIMITS, load_balancer.refuse
-    else:
-        timeout_s = None if options.debug else front_door_http_api.TIMEOUT_S
-        door = HttpApi(service, settings.aws_lambda.stage, timeout_s)
-        limits, refuse = front_door_http_api.LIMITS, front_door_http_api.refuse
-    server = await _listen(stack, door, options.lambda_port, "--lambda-port", limits, refuse)
-    door.port = server.port
-    return server.port
-
-
 async def _load_balancer(stack: AsyncExitStack, options: Options, group: TargetGroup) -> Server:
     forwarding = load_balancer.Forwarding(idle_timeout_s=None if options.debug else 60.0)
     try:
@@ -283,12 +271,6 @@ def _announce(platforms: Running, options: Options) -> None:
             f"function {platforms.lambda_service.function.name}\n"
         )
     sys.stdout.flush()
-
-
-def _stage_path(settings: Settings) -> str:
-    stage = settings.aws_lambda.stage
-    is_in_path = settings.aws_lambda.front_door == "http-api" and stage != "$default"
-    return f"/{stage}" if is_in_path else ""
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -1,0 +1,67 @@
+"""The front doors of Lambda by the names that the settings have for them."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ambidex.local import (
+    front_door_function_url,
+    front_door_http_api,
+    front_door_rest_api,
+    load_balancer,
+)
+from ambidex.local.api_address import api_address
+from ambidex.local.front_door_alb import AlbToLambda
+from ambidex.local.http1.messages import Limits
+from ambidex.local.http1.server import Handler, Refuse
+from ambidex.local.lambda_service import LambdaService
+from ambidex.settings import DEFAULT_STAGE, LambdaSettings
+
+TIMEOUTS_S = {
+    "http-api": front_door_http_api.TIMEOUT_S,
+    "http-api-v1": front_door_http_api.TIMEOUT_S,
+    "rest-api": front_door_rest_api.TIMEOUT_S,
+}
+
+
+class FrontDoor(NamedTuple):
+    """A front door, ready to be listened for."""
+
+    handler: Handler
+    limits: Limits
+    refuse: Refuse
+    path: str = ""  # in front of the app's own paths, in the URL of a client
+
+
+def front_door(
+    name: str,
+    service: LambdaService,
+    settings: LambdaSettings,
+    timeouts_s: Mapping[str, float] = TIMEOUTS_S,
+) -> FrontDoor:
+    """A front door of a function.
+
+    Args:
+        name: one of `FRONT_DOORS`.
+        service: the Lambda service.
+        settings: the project's.
+        timeouts_s: how long front doors wait for the function, by name; one that is not there
+            waits for ever.
+    """
+    region = service.function.region
+    if name == "alb":
+        return FrontDoor(AlbToLambda(service), load_balancer.LIMITS, load_balancer.refuse)
+    if name == "function-url":
+        url = front_door_function_url
+        return FrontDoor(url.FunctionUrl(service), url.LIMITS, url.refuse)
+    if name == "rest-api":
+        rest = front_door_rest_api
+        stage = rest.STAGE if settings.stage == DEFAULT_STAGE else settings.stage
+        address = api_address(settings, stage, region)
+        types = settings.binary_media_types
+        rest_handler = rest.RestApi(service, address, types, timeouts_s.get(name))
+        return FrontDoor(rest_handler, rest.LIMITS, rest.refuse, address.prefix)
+    http = front_door_http_api
+    address = api_address(settings, settings.stage, region)
+    payload = http.PAYLOAD_1_0 if name == "http-api-v1" else http.PAYLOAD_2_0
+    handler = http.HttpApi(service, address, payload, timeouts_s.get(name))
+    return FrontDoor(handler, http.LIMITS, http.refuse, address.prefix)
