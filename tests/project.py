@@ -121,10 +121,15 @@ def with_lambda_service(
 
 @asynccontextmanager
 async def both(
-    folder: Path, settings: Settings, log: list[str] | None = None
+    folder: Path,
+    settings: Settings,
+    log: list[str] | None = None,
+    front_doors: tuple[str, ...] = (),
 ) -> AsyncIterator[Running]:
     """Run a project on both platforms, on free ports."""
-    options = Options(folder, "", 0, 0, 0, reload=False, debug=False, as_json=True)
+    options = Options(
+        folder, "", 0, 0, 0, reload=False, debug=False, as_json=True, front_doors=front_doors
+    )
     lines: list[str] = [] if log is None else log
     async with up.running(settings, options, lambda _: lines.append) as running:
         yield running

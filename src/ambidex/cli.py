@@ -50,10 +50,17 @@ def serve(app: str) -> int:
     show_default=True,
     help="Port of the Invoke API.",
 )
+@click.option(
+    "--front-doors",
+    default="",
+    metavar="NAME,NAME…",
+    help="Lambda's front doors: the first on --lambda-port, the others 3, 4… above it. "
+    "[default: the one in the settings]",
+)
 @click.option("--reload", is_flag=True, help="Restart both when the source changes.")
 @click.option("--debug", is_flag=True, help="No time-outs, for a debugger.")
 @click.option("--json", "as_json", is_flag=True, help="Print the URLs as one line of JSON.")
-def up(project: str, **options: Any) -> int:  # noqa: ANN401 – the options above
+def up(project: str, front_doors: str, **options: Any) -> int:  # noqa: ANN401 – the options above
     """Run the app on both platforms, on this machine.
 
     PATH is the folder of a pyproject.toml with [tool.ambidex]; MODULE:ATTRIBUTE is an app in this
@@ -62,9 +69,9 @@ def up(project: str, **options: Any) -> int:  # noqa: ANN401 – the options abo
     try:
         from ambidex.local.up import Options, run
 
-        if ":" in project:
-            return run(Options(folder=Path.cwd(), app=project, **options))
-        return run(Options(folder=Path(project).resolve(), app="", **options))
+        named = _front_doors(front_doors)
+        folder, app = (Path.cwd(), project) if ":" in project else (Path(project).resolve(), "")
+        return run(Options(folder, app, front_doors=named, **options))
     except ModuleNotFoundError as error:
         if error.name not in LOCAL_EXTRA:
             raise
@@ -129,6 +136,15 @@ def invoke(event: str | None, lists: bool, kind: str | None, **options: Any) -> 
     except invocation.InvocationFailed as error:
         show(error)
         return FAILED
+
+
+def _front_doors(text: str) -> tuple[str, ...]:
+    from ambidex.local.front_doors import FrontDoorsError, names
+
+    try:
+        return names(text) if text else ()
+    except FrontDoorsError as error:
+        raise click.BadParameter(error.message, param_hint="--front-doors") from None
 
 
 def run(arguments: list[str]) -> int:

@@ -15,6 +15,7 @@ from typing import IO, Any
 import httpx
 import pytest
 
+from ambidex.local.ports import Port, in_turn
 from tests.project import PLAIN, ROOT, project
 
 FREE_PORTS = ["--lambda-port", "0", "--ecs-port", "0", "--invoke-port", "0"]
@@ -32,6 +33,7 @@ class Up:
         self.process = process
         self.lambda_url: str = urls["targets"]["lambda"]["url"]
         self.ecs_url: str = urls["targets"]["ecs"]["url"]
+        self.front_doors: dict[str, str] = urls["targets"]["lambda"]["front-doors"]
         self.invoke_url: str = urls["invoke"]["url"]
 
     def logged(self, text: str) -> str:
@@ -147,6 +149,23 @@ def test_an_alb_can_be_lambdas_front_door(tmp_path: Path) -> None:
         assert (answer.text, "apigw-requestid" in answer.headers) == ("one", False)
 
 
+def test_front_doors_that_are_named_all_lead_to_the_one_function(tmp_path: Path) -> None:
+    app = """
+    import os
+    async def app(scope, receive, send):
+        assert scope["type"] == "http"
+        await answer(send, body=str(os.getpid()).encode())
+    """
+    project(tmp_path, app)
+    names = ["http-api-v1", "rest-api", "function-url", "alb", "http-api"]
+    with up(tmp_path, "--front-doors", ",".join(names)) as running:
+        assert list(running.front_doors) == names
+        assert running.lambda_url == running.front_doors["http-api-v1"]
+        assert running.front_doors["rest-api"].endswith("/prod")
+        environments = {httpx.get(f"{url}/").text for url in running.front_doors.values()}
+        assert len(environments) == 1
+
+
 def test_json_is_one_line_on_stdout_and_all_else_on_stderr(tmp_path: Path) -> None:
     project(tmp_path, OK)
     with up(tmp_path) as running:
@@ -161,19 +180,33 @@ def test_json_is_one_line_on_stdout_and_all_else_on_stderr(tmp_path: Path) -> No
         assert running.process.stdout.read() == ""
 
 
-def test_without_json_it_prints_a_curl_line_for_each_target(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "labels"),
+    [
+        pytest.param([], ["Lambda", "ECS"], id="one front door"),
+        pytest.param(
+            ["--front-doors", "alb, rest-api"],
+            ["Lambda alb", "Lambda rest-api", "ECS"],
+            id="several, with their names",
+        ),
+    ],
+)
+def test_without_json_it_prints_a_curl_line_for_each_target(
+    tmp_path: Path, arguments: list[str], labels: list[str]
+) -> None:
     project(tmp_path, OK)
     process = subprocess.Popen(
-        command("up", *FREE_PORTS), cwd=tmp_path, stdout=subprocess.PIPE, text=True,
+        command("up", *FREE_PORTS, *arguments), cwd=tmp_path, stdout=subprocess.PIPE, text=True,
         stderr=subprocess.DEVNULL,
     )  # fmt: skip
     assert process.stdout is not None
-    lines = [process.stdout.readline() for _ in range(3)]
+    lines = [process.stdout.readline() for _ in (*labels, "Invoke API")]
     try:
-        for name, line in zip(("Lambda", "ECS"), lines, strict=False):
-            match = re.fullmatch(rf"{name} +curl (http://\S+)\n", line)
+        for label, line in zip(labels, lines, strict=False):
+            match = re.fullmatch(rf"{label} +curl (http://\S+)\n", line)
             assert match, line
             assert httpx.get(match[1]).text == "one"
+        assert re.fullmatch(r"Invoke API +http://\S+, function \S+\n", lines[-1])
         assert "\x1b" not in "".join(lines)
     finally:
         process.send_signal(signal.SIGINT)
@@ -237,6 +270,52 @@ def test_ports_are_stable_by_default_and_a_port_that_is_taken_is_named(tmp_path:
     assert [f"[default: {port};" in shown.stdout for port in (8001, 8002, 8003)] == [True] * 3
 
 
+def test_further_front_doors_are_on_the_ports_behind_the_invoke_api() -> None:
+    def numbers(first: int, count: int) -> list[int]:
+        return [port.number for port in in_turn(Port(first, "--lambda-port"), count)]
+
+    assert numbers(8001, 1) == [8001]
+    assert numbers(8001, 4) == [8001, 8004, 8005, 8006]
+    assert numbers(0, 3) == [0, 0, 0]
+
+
+def test_a_port_that_the_others_lead_to_and_that_is_none_is_named(tmp_path: Path) -> None:
+    project(tmp_path, OK)
+    ports = ["--lambda-port", "65534", "--ecs-port", "0", "--invoke-port", "0"]
+    failed = subprocess.run(
+        command("up", *ports, "--front-doors", "alb,rest-api"), cwd=tmp_path, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert failed.returncode == 3
+    assert failed.stderr.splitlines()[-2:] == [
+        "error: port 65537 does not exist: 65535 is the last",
+        "hint: choose another with --lambda-port, or 0 for any that is free",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        pytest.param("http-api,rest", "there is no front door 'rest': did you mean rest-api?",
+                     id="the nearest"),
+        pytest.param("gateway", "there is no front door 'gateway': http-api, http-api-v1, "
+                     "rest-api, function-url, alb", id="none is near"),
+        pytest.param("alb,", "there is no front door ''", id="nothing behind the comma"),
+        pytest.param("alb,alb", "the front door alb is named twice", id="twice"),
+    ],
+)  # fmt: skip
+def test_a_front_door_that_is_none_is_a_usage_error(
+    tmp_path: Path, names: str, sentence: str
+) -> None:
+    project(tmp_path, OK)
+    failed = subprocess.run(
+        command("up", *FREE_PORTS, "--front-doors", names), cwd=tmp_path, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert failed.returncode == 2
+    assert f"--front-doors: {sentence}" in failed.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "settings", "app", "sentence"),
     [
@@ -245,6 +324,9 @@ def test_ports_are_stable_by_default_and_a_port_that_is_taken_is_named(tmp_path:
         pytest.param([], "[tool.ambidex.lambda]\nmemory = 1", OK, "memory = 1 must be", id="range"),
         pytest.param([], '[tool.ambidex.lambda]\nstage = "a/b"', OK, "stage = 'a/b' must be",
                      id="stage"),
+        pytest.param([], '[tool.ambidex.lambda]\nfront-door = "alb"\ndomain = "a.example.com"', OK,
+                     "domain = 'a.example.com' and front-door = 'alb' exclude each other",
+                     id="settings that exclude each other"),
         pytest.param([], 'env-file = "none"', OK, "there is no such file", id="no env-file"),
         pytest.param([], 'environment = { AWS_LAMBDA_RUNTIME_API = "x" }', OK,
                      "is kept for the platform", id="a variable of Lambda's own"),

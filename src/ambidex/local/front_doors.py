@@ -1,8 +1,10 @@
-"""The front doors of Lambda by the names that the settings have for them."""
+"""The front doors of Lambda by the names that the settings and `--front-doors` have for them."""
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import NamedTuple
 
+from ambidex.errors import AmbidexError, shown
 from ambidex.local import (
     front_door_function_url,
     front_door_http_api,
@@ -14,13 +16,17 @@ from ambidex.local.front_door_alb import AlbToLambda
 from ambidex.local.http1.messages import Limits
 from ambidex.local.http1.server import Handler, Refuse
 from ambidex.local.lambda_service import LambdaService
-from ambidex.settings import DEFAULT_STAGE, LambdaSettings
+from ambidex.settings import DEFAULT_STAGE, FRONT_DOORS, LambdaSettings
 
 TIMEOUTS_S = {
     "http-api": front_door_http_api.TIMEOUT_S,
     "http-api-v1": front_door_http_api.TIMEOUT_S,
     "rest-api": front_door_rest_api.TIMEOUT_S,
 }
+
+
+class FrontDoorsError(AmbidexError):
+    """A list of front doors that cannot be; the user's to correct."""
 
 
 class FrontDoor(NamedTuple):
@@ -30,6 +36,23 @@ class FrontDoor(NamedTuple):
     limits: Limits
     refuse: Refuse
     path: str = ""  # in front of the app's own paths, in the URL of a client
+
+
+def names(text: str) -> tuple[str, ...]:
+    """The front doors of a list with commas.
+
+    Raises:
+        FrontDoorsError: one is unknown, or named twice.
+    """
+    named = tuple(name.strip() for name in text.split(","))
+    for name in named:
+        if name not in FRONT_DOORS:
+            matches = get_close_matches(name, FRONT_DOORS, n=1)
+            nearest = f"did you mean {matches[0]}?" if matches else ", ".join(FRONT_DOORS)
+            raise FrontDoorsError(f"there is no front door {shown(name)}: {nearest}")
+        if named.count(name) > 1:
+            raise FrontDoorsError(f"the front door {name} is named twice")
+    return named
 
 
 def front_door(

@@ -1,27 +1,26 @@
 """`ambidex up`: both platforms on this machine, until Ctrl-C."""
 
 import asyncio
-import errno
 import json
 import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from ambidex.errors import AmbidexError, shown
+from ambidex.errors import shown
 from ambidex.local import load_balancer
 from ambidex.local.ecs_service import EcsService, TaskDefinition
-from ambidex.local.front_doors import TIMEOUTS_S, front_door
+from ambidex.local.front_doors import TIMEOUTS_S, FrontDoor, front_door
 from ambidex.local.http1 import server as http1_server
-from ambidex.local.http1.messages import Limits as HeadLimits
-from ambidex.local.http1.server import Handler, Refuse, Server
+from ambidex.local.http1.server import Server
 from ambidex.local.invoke_api import InvokeApi
 from ambidex.local.lambda_service import LambdaService, Limits
 from ambidex.local.log import is_coloured, printer
+from ambidex.local.ports import Port, in_turn, listening
 from ambidex.local.process import has_peak_memory
 from ambidex.local.reaper import Reaper
 from ambidex.local.target_group import HealthCheck, TargetGroup
@@ -40,17 +39,6 @@ _HEALTH_INTERVAL_S = 1.0
 _KEEP_ALIVE_S = 60.0
 
 
-class PortError(AmbidexError):
-    """A port cannot be had; the user's to choose another."""
-
-    def __init__(self, port: int, option: str, error: OSError) -> None:
-        is_taken = error.errno == errno.EADDRINUSE
-        super().__init__(
-            f"port {port} is taken" if is_taken else f"port {port}: {error.strerror}",
-            f"choose another with {option}, or 0 for any that is free",
-        )
-
-
 class Options(NamedTuple):
     """What the command line says."""
 
@@ -62,16 +50,18 @@ class Options(NamedTuple):
     reload: bool
     debug: bool
     as_json: bool
+    front_doors: tuple[str, ...] = ()  # by name; none: the one that the settings name
 
 
 class Running(NamedTuple):
     """Both platforms, ready."""
 
-    lambda_url: str
+    lambda_url: str  # of the first front door
     ecs_url: str
     invoke_url: str
     lambda_service: LambdaService
     ecs_service: EcsService
+    front_doors: Mapping[str, str]  # URLs by name, in the order in which they were named
 
 
 def run(options: Options) -> int:
@@ -143,25 +133,24 @@ async def running(
         )
         tasks = EcsService(definition, settings.ecs.tasks, group, reaper, log("ecs"), log("up"))
         stack.push_async_callback(tasks.close)
-        timeouts_s = {} if options.debug else TIMEOUTS_S
-        door = front_door(settings.aws_lambda.front_door, service, settings.aws_lambda, timeouts_s)
-        server = await _listen(
-            stack, door.handler, options.lambda_port, "--lambda-port", door.limits, door.refuse
-        )
-        ecs = await _load_balancer(stack, options, group)
+        doors = await _front_doors(stack, settings, options, service)
+        forwarding = load_balancer.Forwarding(idle_timeout_s=None if options.debug else 60.0)
+        balancer = load_balancer.listen(group, HOST, options.ecs_port, forwarding)
+        ecs = await listening(stack, balancer, Port(options.ecs_port, "--ecs-port"))
         invoke = await _listen(
-            stack, InvokeApi(service), options.invoke_port, "--invoke-port",
-            load_balancer.LIMITS, load_balancer.refuse,
+            stack, FrontDoor(InvokeApi(service), load_balancer.LIMITS, load_balancer.refuse),
+            Port(options.invoke_port, "--invoke-port"),
         )  # fmt: skip
         async with asyncio.TaskGroup() as starting:
             starting.create_task(service.warm_up())
             starting.create_task(tasks.start())
         yield Running(
-            f"http://{HOST}:{server.port}{door.path}",
+            next(iter(doors.values())),
             f"http://{HOST}:{ecs.port}",
             f"http://{HOST}:{invoke.port}",
             service,
             tasks,
+            doors,
         )
 
 
@@ -224,52 +213,55 @@ async def _reload(options: Options, platforms: Running, say: Callable[[str], Non
         await platforms.ecs_service.replace()
 
 
-async def _load_balancer(stack: AsyncExitStack, options: Options, group: TargetGroup) -> Server:
-    forwarding = load_balancer.Forwarding(idle_timeout_s=None if options.debug else 60.0)
-    try:
-        server = await load_balancer.listen(group, HOST, options.ecs_port, forwarding)
-    except OSError as error:
-        raise PortError(options.ecs_port, "--ecs-port", error) from None
-    stack.callback(server.abort)
-    return server
+async def _front_doors(
+    stack: AsyncExitStack, settings: Settings, options: Options, service: LambdaService
+) -> dict[str, str]:
+    """Listen at each of Lambda's front doors; their URLs by name."""
+    urls = {}
+    timeouts_s = {} if options.debug else TIMEOUTS_S
+    names = options.front_doors or (settings.aws_lambda.front_door,)
+    ports = in_turn(Port(options.lambda_port, "--lambda-port"), len(names))
+    for name, port in zip(names, ports, strict=True):
+        door = front_door(name, service, settings.aws_lambda, timeouts_s)
+        server = await _listen(stack, door, port)
+        urls[name] = f"http://{HOST}:{server.port}{door.path}"
+    return urls
 
 
-async def _listen(
-    stack: AsyncExitStack,
-    handler: Handler,
-    port: int,
-    option: str,
-    limits: HeadLimits,
-    refuse: Refuse,
-) -> Server:
-    try:
-        server = await http1_server.listen(
-            handler, HOST, port, limits=limits, refuse=refuse, keep_alive_s=_KEEP_ALIVE_S
-        )
-    except OSError as error:
-        raise PortError(port, option, error) from None
-    stack.callback(server.abort)
-    return server
+async def _listen(stack: AsyncExitStack, door: FrontDoor, port: Port) -> Server:
+    server = http1_server.listen(
+        door.handler, HOST, port.number, limits=door.limits, refuse=door.refuse,
+        keep_alive_s=_KEEP_ALIVE_S,
+    )  # fmt: skip
+    return await listening(stack, server, port)
 
 
 def _announce(platforms: Running, options: Options) -> None:
     if options.as_json:
         document = {
             "targets": {
-                "lambda": {"url": platforms.lambda_url},
+                "lambda": {
+                    "url": platforms.lambda_url,
+                    "front-doors": dict(platforms.front_doors),
+                },
                 "ecs": {"url": platforms.ecs_url},
             },
             "invoke": {"url": platforms.invoke_url},
         }
         sys.stdout.write(f"{json.dumps(document)}\n")
     else:
+        function = platforms.lambda_service.function.name
+        doors = platforms.front_doors
+        lines = [
+            *((f"Lambda {name}" if len(doors) > 1 else "Lambda", f"curl {url}/")
+              for name, url in doors.items()),
+            ("ECS", f"curl {platforms.ecs_url}/"),
+            ("Invoke API", f"{platforms.invoke_url}, function {function}"),
+        ]  # fmt: skip
+        width = max(len(label) for label, _ in lines)
         bold, plain = ("\x1b[1m", "\x1b[0m") if is_coloured(sys.stdout) else ("", "")
-        sys.stdout.write(
-            f"{bold}Lambda{plain}      curl {platforms.lambda_url}/\n"
-            f"{bold}ECS{plain}         curl {platforms.ecs_url}/\n"
-            f"{bold}Invoke API{plain}  {platforms.invoke_url}, "
-            f"function {platforms.lambda_service.function.name}\n"
-        )
+        for label, text in lines:
+            sys.stdout.write(f"{bold}{label}{plain}{' ' * (width - len(label))}  {text}\n")
     sys.stdout.flush()
 
 
