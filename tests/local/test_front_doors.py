@@ -393,7 +393,11 @@ AS_BASE64 = b"iVBOR/8="
     ],
 )  # fmt: skip
 def test_a_rest_api_decodes_a_response_by_the_first_type_that_the_client_accepts(
-    tmp_path: Path, types: list[str], accept: str, received: bytes
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    types: list[str],
+    accept: str,
+    received: bytes,
 ) -> None:
     app = f"""
     async def app(scope, receive, send):
@@ -406,6 +410,8 @@ def test_a_rest_api_decodes_a_response_by_the_first_type_that_the_client_accepts
         answer = await send("GET", service.rest_api, headers={"accept": accept})
         assert answer.content == received
         assert answer.headers["content-type"] == "application/octet-stream"
+        told = "GET /prod: the client gets base64, for binary-media-types has nothing for the first"
+        assert (told in caplog.text) == (received == AS_BASE64)
 
     run(tmp_path, test, app, f"[tool.ambidex.lambda]\nbinary-media-types = {types}")
 
@@ -419,7 +425,11 @@ def test_a_rest_api_decodes_a_response_by_the_first_type_that_the_client_accepts
     ],
 )
 def test_a_rest_api_passes_on_a_body_by_its_content_type(
-    tmp_path: Path, types: list[str], content_type: str, arrives: bytes
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    types: list[str],
+    content_type: str,
+    arrives: bytes,
 ) -> None:
     app = """
     async def app(scope, receive, send):
@@ -431,6 +441,8 @@ def test_a_rest_api_passes_on_a_body_by_its_content_type(
         headers = {"content-type": content_type}
         answer = await send("POST", service.rest_api, content=NOT_UTF_8, headers=headers)
         assert bytes.fromhex(answer.text) == arrives
+        told = "POST /prod: bytes of the request are lost, for binary-media-types has nothing for"
+        assert (told in caplog.text) == (arrives != NOT_UTF_8)
 
     run(tmp_path, test, app, f"[tool.ambidex.lambda]\nbinary-media-types = {types}")
 

@@ -125,19 +125,33 @@ def test_the_posts_system_answers_on_both_platforms(
             assert httpx.get(f"{url}/math/add?i={huge}&i=-1").text == str(huge - 1)
 
 
-def test_docs_and_redirects_work_behind_a_stage(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("settings", "prefix"),
+    [
+        pytest.param('stage = "dev"', "/dev", id="HTTP API"),
+        pytest.param('front-door = "rest-api"', "/prod", id="REST API"),
+        pytest.param(
+            'domain = "api.example.com"\nbase-path = "/shop"\nstage = "dev"',
+            "/shop",
+            id="HTTP API on a custom domain",
+        ),
+    ],
+)
+def test_docs_and_redirects_work_behind_a_stage_or_a_mapping(
+    tmp_path: Path, settings: str, prefix: str
+) -> None:
     source = (ROOT / "examples/math_service/main.py").read_text()
     app = '\n@app.get("/items/")\nasync def items() -> str:\n    return "items"\n'
     (tmp_path / "main.py").write_text(source + app)
     (tmp_path / "pyproject.toml").write_text(
-        '[tool.ambidex]\napp = "main:app"\n[tool.ambidex.lambda]\nstage = "prod"\n'
+        f'[tool.ambidex]\napp = "main:app"\n[tool.ambidex.lambda]\n{settings}\n'
     )
     with up(tmp_path) as running:
-        assert running.lambda_url.endswith("/prod")
+        assert running.lambda_url.endswith(prefix)
         docs = httpx.get(f"{running.lambda_url}/docs")
-        assert "/prod/openapi.json" in docs.text
+        assert f"{prefix}/openapi.json" in docs.text
         schema = httpx.get(f"{running.lambda_url}/openapi.json").json()
-        assert schema["servers"] == [{"url": "/prod"}]
+        assert schema["servers"] == [{"url": prefix}]
         redirected = httpx.get(f"{running.lambda_url}/items", follow_redirects=True)
         assert (redirected.status_code, redirected.json()) == (200, "items")
 

@@ -10,8 +10,10 @@ Content-Length is renamed and the texts of status 413 and 431 are not on these p
 seen on AWS by others.
 """
 
+import logging
+from collections.abc import Mapping
 from time import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ambidex.events import rest_api
 from ambidex.http import Headers, Request, Response, header
@@ -24,6 +26,8 @@ from ambidex.local.ids import api_request_id
 from ambidex.local.ids import request_id as new_request_id
 from ambidex.local.lambda_service import LambdaService
 from ambidex.local.variables import ACCOUNT_ID
+
+logger = logging.getLogger("ambidex.local")
 
 # Source: api-gateway-execution-service-limits-table.html: the URL of a regional API, all headers
 # with names and line ends, payload, time-out.
@@ -157,11 +161,18 @@ class RestApi:
         below(self._address, request.path)
         kept = tuple(pair for pair in request.headers if pair[0].lower() not in _DROPPED_IN)
         event = rest_api.to_event(request._replace(headers=kept), door)
+        _tell_of_lost_bytes(request, event)
         invocation = self._service.invoke(
             front_door.event_json(event), trace_id=front_door.trace_id(request.headers)
         )
         result = await front_door.result(invocation, self._timeout_s)
-        response = front_door.response(result, lambda found: rest_api.to_response(found, door))
+
+        def to_response(found: object) -> Response:
+            response = rest_api.to_response(found, door)
+            _tell_of_base64(request, found, door)
+            return response
+
+        response = front_door.response(result, to_response)
         return response._replace(headers=_remapped(response.headers))
 
 
@@ -170,6 +181,34 @@ def refuse(status: int) -> tuple[Headers, bytes]:
     own = _REFUSED.get(status) or _bad_request(status)
     page = _page(own, _id_headers(new_request_id(), api_request_id()))
     return page.headers, page.body
+
+
+def _tell_of_lost_bytes(request: Request, event: Mapping[str, Any]) -> None:
+    """What happens to these bytes on AWS, too, is seen here before it is there."""
+    if event["isBase64Encoded"] or not request.body:
+        return
+    try:
+        request.body.decode()
+    except UnicodeDecodeError:
+        logger.warning(
+            "%s %s: bytes of the request are lost, for binary-media-types has nothing for its "
+            "Content-Type %r",
+            request.method,
+            request.path,
+            (header(request.headers, b"content-type") or b"").decode("latin-1"),
+        )
+
+
+def _tell_of_base64(request: Request, result: object, door: rest_api.FrontDoor) -> None:
+    is_base64 = isinstance(result, Mapping) and result.get("isBase64Encoded")
+    if is_base64 and not rest_api.is_binary(door.accept.partition(",")[0], door.binary_media_types):
+        logger.warning(
+            "%s %s: the client gets base64, for binary-media-types has nothing for the first type "
+            "of its Accept %r",
+            request.method,
+            request.path,
+            door.accept,
+        )
 
 
 def _page(own: _Own, ids: Headers) -> Page:
