@@ -104,6 +104,16 @@ def test_the_event_of_a_request_field_by_field() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("path", "in_context"), [("/items/", "/items"), ("/items", "/items"), ("/", "/")]
+)
+def test_a_slash_at_the_end_is_in_the_raw_path_only_and_is_kept(path: str, in_context: str) -> None:
+    event = function_url.to_event(Request("GET", path), DOOR)
+
+    assert (event["rawPath"], event["requestContext"]["http"]["path"]) == (path, in_context)
+    assert function_url.to_request(event).path == path
+
+
 def test_a_signed_request_has_the_callers_identity_in_the_places_of_awss_sample() -> None:
     event = function_url.to_event(Request("GET", "/"), DOOR._replace(caller=CALLER))
     context = event["requestContext"]

@@ -246,6 +246,37 @@ def test_the_request_id_of_a_function_url_is_that_of_the_invocation(tmp_path: Pa
     run(tmp_path, test)
 
 
+@pytest.mark.parametrize(
+    ("command", "redirects"),
+    [
+        pytest.param([], False, id="ambidex reads rawPath"),
+        pytest.param(["python", "-m", "awslambdaric", "main.handler"], True,
+                     id="Mangum reads requestContext.http.path, and redirects for ever"),
+    ],
+)  # fmt: skip
+def test_a_slash_at_the_end_of_a_function_urls_path_is_where_aws_has_it(
+    tmp_path: Path, command: list[str], redirects: bool
+) -> None:
+    app = """
+    from fastapi import FastAPI
+    from mangum import Mangum
+    app = FastAPI()
+    @app.get("/items/")
+    async def items() -> str:
+        return "items"
+    handler = Mangum(app, lifespan="off")
+    """
+
+    async def test(service: Service) -> None:
+        url = f"{service.function_url}/items/"
+        answer = await send("GET", url)
+        assert answer.status_code == (307 if redirects else 200)
+        if redirects:
+            assert answer.headers["location"] == url
+
+    run(tmp_path, test, app, f"[tool.ambidex.lambda]\ncommand = {command}")
+
+
 # Where the API is reached: stages, and custom domains
 
 

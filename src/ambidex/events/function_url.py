@@ -1,11 +1,12 @@
 """Events of Lambda Function URLs: payload format 2.0, with differences.
 
 1. `rawPath` is percent-encoded, as the client sent it; there is no stage in it.
-2. With `AuthType: AWS_IAM` the caller's identity is in `requestContext.authorizer.iam`, and
+2. `requestContext.http.path` is `rawPath` without a slash at its end, so nothing is read from it.
+3. With `AuthType: AWS_IAM` the caller's identity is in `requestContext.authorizer.iam`, and
    `accountId` is the caller's; without, that is `anonymous`.
 
-Source: lambda/latest/dg/urls-invocation.html. That the path is encoded is not on that page but is
-what AWS does.
+Source: lambda/latest/dg/urls-invocation.html. That the path is encoded, and rule 2, are not on that
+page but are what AWS does; rule 2 has been measured by others (adamchainz/apig-wsgi#426).
 """
 
 from typing import Any, NamedTuple
@@ -60,6 +61,7 @@ def to_event(request: Request, door: FrontDoor) -> dict[str, Any]:
         door.request_id, door.time_epoch_ms, door.domain_name, url_id, account_id
     )
     event = payload_2_0.to_event(request, shared, request.path)
+    event["requestContext"]["http"]["path"] = request.path.removesuffix("/") or "/"
     if door.caller is not None:
         event["requestContext"]["authorizer"] = {
             "iam": {
