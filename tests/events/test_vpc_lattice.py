@@ -7,6 +7,7 @@ import pytest
 from ambidex.events import vpc_lattice
 from ambidex.events.fields import EventError
 from ambidex.http import Request, Response
+from tests.events.samples import sample
 
 GROUP = vpc_lattice.TargetGroup(
     version=2,
@@ -74,6 +75,24 @@ def test_an_event_of_v1_is_this_request() -> None:
         headers=((b"host", b"svc.example"), (b"x-forwarded-for", b"6.6.6.6, 10.0.3.7")),
         body=b"hello",
         client=("10.0.3.7", 0),
+    )
+
+
+def test_powertools_event_of_v1_is_this_request() -> None:
+    assert vpc_lattice.to_request(sample("powertools-vpc-lattice-v1")) == Request(
+        method="GET",
+        path="/testpath",
+        query=b"order-id=1",
+        headers=(
+            (b"user_agent", b"curl/7.64.1"),
+            (b"x-forwarded-for", b"10.213.229.10"),
+            (b"host", b"test-lambda-service-3908sdf9u3u.dkfjd93.vpc-lattice-svcs.us-east-2.on.aws"),
+            (b"accept", b"*/*"),
+            (b"header1", b"value1"),
+            (b"header2", b"value1,value2"),
+        ),
+        body=b'{"test": "event"}',
+        client=("10.213.229.10", 0),
     )
 
 
