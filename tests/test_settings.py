@@ -230,6 +230,12 @@ def out_of_range(section: str, key: str, value: object, problem: str) -> Any:
         out_of_range("lambda", "concurrency", 1001, "must be a whole number from 1 to 1000"),
         out_of_range("lambda", "events-path", "events", "must be a path that starts with /"),
         out_of_range("lambda", "events-path", 1, "must be a path that starts with /"),
+        out_of_range(
+            "lambda", "events-path", "/a?b=1", "must be a path without ? and #: percent-encode them"
+        ),
+        out_of_range(
+            "lambda", "base-path", "/a#b", "must be a path without ? and #: percent-encode them"
+        ),
         *(
             out_of_range("lambda", "events-path", path, "must be a path below /")
             for path in ("/", "//", "/%2F", "/\n")
@@ -365,6 +371,12 @@ def test_the_printed_range_of_a_number_is_the_one_that_is_checked(setting: Setti
             "[tool.ambidex.ecs]\ntimeout = 1",
             "there is no setting 'timeout' in [tool.ambidex.ecs]",
             "did you mean stop-timeout?",
+            id="key of another section that is like one here",
+        ),
+        pytest.param(
+            "[tool.ambidex]\nevents-path = '/events'",
+            "there is no setting 'events-path' in [tool.ambidex]",
+            "it is one of [tool.ambidex.lambda]",
             id="key of another section",
         ),
         pytest.param(

@@ -28,7 +28,8 @@ def serve(app: str) -> int:
     """Run the app: what the image starts, on Lambda and on ECS.
 
     With AWS_LAMBDA_RUNTIME_API set this is a Lambda runtime, else an HTTP server for a load
-    balancer. Without MODULE:ATTRIBUTE the app is the one that AMBIDEX_APP names.
+    balancer, on port 8080 unless AMBIDEX_ECS_PORT names another. Without MODULE:ATTRIBUTE the app
+    is the one that AMBIDEX_APP names. All settings are variables that begin with AMBIDEX_.
     """
     from ambidex.__main__ import serve as run_app
 
@@ -54,7 +55,8 @@ def serve(app: str) -> int:
     "--front-doors",
     default="",
     metavar="NAME,NAME…",
-    help="Lambda's front doors: the first on --lambda-port, the others 3, 4… above it. "
+    help="Lambda's front doors: http-api, http-api-v1, rest-api, function-url, alb. The first is "
+    "on --lambda-port, the others on 8004, 8005 and so on, or as far above another port. "
     "[default: the one in the settings]",
 )
 @click.option("--reload", is_flag=True, help="Restart both when the source changes.")
@@ -107,7 +109,8 @@ def up(project: str, front_doors: str, **options: Any) -> int:  # noqa: ANN401 �
 def invoke(event: str | None, lists: bool, kind: str | None, **options: Any) -> int:  # noqa: ANN401 – the options above
     """Send an event to the function of a running `ambidex up`.
 
-    FILE is JSON, or - for standard input; KIND is a sample event, one of those that --list shows.
+    FILE is JSON, or - for standard input; KIND is a sample event, one of those that --list shows,
+    and comes before a file of its name.
     The result is on standard output, the end of the function's log on standard error.
 
     \b

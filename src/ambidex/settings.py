@@ -170,7 +170,9 @@ def _media_types(value: object) -> str:
 
 
 def _base_path(value: object) -> str:
-    return "" if value == "" else _path(value)
+    has_more = isinstance(value, str) and ("?" in value or "#" in value)
+    problem = "must be a path without ? and #: percent-encode them"
+    return "" if value == "" else _path(value) or (problem if has_more else "")
 
 
 def _events_path(value: object) -> str:
@@ -470,9 +472,11 @@ def _from_tables(tables: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for (section, key), value in flat.items():
         if (section, key) not in known:
             names = [name for owner, name in known if owner == section]
+            nearest = _nearest(key, [*names, *sections] if not section else names)
+            belongs = [f"it is one of [{table_name(o)}]" for o, name in known if name == key]
             raise SettingError(
                 f"there is no setting {key!r} in [{table_name(section)}]",
-                _nearest(key, [*names, *sections] if not section else names),
+                nearest or "".join(belongs[:1]),
             )
         yield known[section, key].variable, value
 

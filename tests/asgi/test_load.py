@@ -219,13 +219,13 @@ def test_an_attribute_that_is_not_there_is_named_with_the_nearest(
         pytest.param(
             "main:make_app",
             "it takes 0 arguments, and must take (scope, receive, send)",
-            "if it makes the app, write main:make_app()",
+            "if it makes the app, write 'main:make_app()', in quotes",
             id="factory without its ()",
         ),
         pytest.param(
             "main:make_with_default",
             "it takes one argument, and must take (scope, receive, send)",
-            "if it makes the app, write main:make_with_default()",
+            "if it makes the app, write 'main:make_with_default()', in quotes",
             id="factory with a default without its ()",
         ),
         pytest.param(

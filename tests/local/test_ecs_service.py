@@ -10,8 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ambidex.local.ecs_service import TaskError
-from ambidex.local.target_group import State
+from ambidex.local.ecs_service import EcsService, TaskDefinition, TaskError
+from ambidex.local.reaper import Reaper
+from ambidex.local.target_group import HealthCheck, State, TargetGroup
 from ambidex.local.up import Running
 from tests.project import both, project
 
@@ -74,6 +75,36 @@ async def logged(log: list[str], text: str) -> str:
             if text in line:
                 return line
         await asyncio.sleep(0.01)
+
+
+def test_a_task_that_does_not_listen_is_said_to_while_it_is_waited_for(tmp_path: Path) -> None:
+    silent = """
+    import time
+    time.sleep(600)
+    """
+    project(tmp_path, silent)
+    said: list[str] = []
+
+    async def main() -> None:
+        reaper = Reaper()
+        group = TargetGroup(HealthCheck("/", 0.05))
+        definition = TaskDefinition(
+            (sys.executable, "main.py"), tmp_path, lambda host, port: {}, 1.0
+        )
+        service = EcsService(definition, 1, group, reaper, said.append, said.append, patience_s=0.2)
+        starting = asyncio.create_task(service.start())
+        await logged(said, "nothing listens on 127.0.0.1:")
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await service.close()
+        await group.close()
+        reaper.close()
+
+    asyncio.run(main())
+    assert said[0].endswith(
+        "after 0.2 s, where a task should: if `command` in [tool.ambidex.ecs] takes a port, name "
+        "{port}"
+    )
 
 
 TWO_TASKS = "[tool.ambidex.ecs]\ntasks = 2"

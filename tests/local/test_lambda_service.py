@@ -393,6 +393,43 @@ def test_an_init_that_takes_too_long_is_done_once_more_within_the_invocation(
     run(tmp_path, test, slow_once, warm=False, limits=Limits(init_s=1))
 
 
+def test_an_init_that_took_too_long_before_anybody_asked_is_done_once_more_only(
+    tmp_path: Path,
+) -> None:
+    slow_twice = f"""
+    import pathlib, time
+    markers = pathlib.Path({str(tmp_path / "markers")!r})
+    markers.mkdir(exist_ok=True)
+    (markers / str(time.monotonic_ns())).touch()
+    time.sleep(2 if len(list(markers.iterdir())) < 3 else 0)
+    async def app(scope, receive, send):
+        await answer(send, body=str(len(list(markers.iterdir()))).encode())
+    """
+
+    async def test(service: Service) -> None:
+        await service.logged("it is done again within the first invocation")
+        assert (await get(service, "/")).text == "2"
+
+    run(tmp_path, test, slow_twice, limits=Limits(init_s=1))
+
+
+def test_output_without_a_line_end_is_in_the_log_of_its_own_invocation(tmp_path: Path) -> None:
+    app = """
+    async def app(scope, receive, send):
+        assert scope["type"] == "http"
+        print("half a line", end="", flush=True)
+        await answer(send)
+    """
+
+    async def test(service: Service) -> None:
+        for _ in range(3):  # when the third one starts, the second one's log is complete
+            await get(service, "/")
+        kinds = [line.split(" ")[0] for line in service.log]
+        assert kinds[:8] == ["START", "half", "END", "REPORT"] * 2
+
+    run(tmp_path, test, app)
+
+
 def test_a_command_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     from ambidex.local.process import CommandError
 

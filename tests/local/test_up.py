@@ -399,6 +399,28 @@ def test_a_module_without_an_attribute_is_told_how_to_name_it(tmp_path: Path) ->
     assert "hint: for `app` in main.py: ambidex up main:app" in failed.stderr
 
 
+@pytest.mark.parametrize(
+    ("argument", "hint"),
+    [
+        pytest.param("main.py", "for `app` in main.py: ambidex up main:app", id="file"),
+        pytest.param("sub/pyproject.toml", "name the folder that it is in: ambidex up", id="toml"),
+        pytest.param("sub/other.py", "for `app` in other.py: ambidex up other:app", id="below"),
+    ],
+)
+def test_a_file_in_the_place_of_a_folder_is_told_how_to_name_it(
+    tmp_path: Path, argument: str, hint: str
+) -> None:
+    project(tmp_path, OK)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "pyproject.toml").touch()
+    (tmp_path / "sub" / "other.py").touch()
+    failed = subprocess.run(
+        command("up", argument), cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert failed.returncode == 3
+    assert f"hint: {hint}" in failed.stderr
+
+
 def test_a_health_path_that_never_answers_200_is_an_error_that_names_it(tmp_path: Path) -> None:
     project(tmp_path, OK.replace("answer(send,", "answer(send, status=404,"))
     failed = subprocess.run(

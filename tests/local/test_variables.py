@@ -93,9 +93,12 @@ def test_the_region_is_the_developers(tmp_path: Path, target: Any) -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        pytest.param(b"A=caf\xe9\n", "is not UTF-8: ", id="latin-1"),
-        pytest.param(b"A-B=1\n", "must not name a variable 'A-B': ", id="no name"),
-        pytest.param(b"A=1\0\n", "must have no NUL in 'A'", id="NUL"),
+        pytest.param(b"A=caf\xe9\n", " is not UTF-8: ", id="latin-1"),
+        pytest.param(b"A-B=1\n", " must not name a variable 'A-B': ", id="no name"),
+        pytest.param(b"A=1\0\n", " must have no NUL in 'A'", id="NUL"),
+        pytest.param(b"A=1\n!!caf\n", ", line 2: this is no variable", id="no variable"),
+        pytest.param(b"A=1\nB='caf\n", ", line 2: this is no variable", id="open quote"),
+        pytest.param(b"# A\ncaf\n", ", line 2: this is no variable", id="no value"),
     ],
 )
 def test_an_env_file_with_what_is_no_variable_is_an_error_that_names_it(
@@ -106,7 +109,7 @@ def test_an_env_file_with_what_is_no_variable_is_an_error_that_names_it(
     with pytest.raises(SettingError) as error:
         target(tmp_path, {}, {})
 
-    assert error.value.message.startswith(f"{tmp_path / '.env'} {problem}")
+    assert error.value.message.startswith(f"{tmp_path / '.env'}{problem}")
     assert "caf" not in error.value.message  # what is in it may be secret
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+import ambidex
 from tests.server.serving import AS_PID_1, HERE, SERVE, running, serving
 
 SLOW_IMPORT = """
@@ -234,7 +235,8 @@ def test_what_keeps_it_from_starting_is_one_sentence(
         assert served.err.index(errors[0]) >= len(served.err) - 2
         assert served.err[-1].startswith(("error: ", "hint: "))
         frames = [line for line in served.err if line.startswith('  File "')]
-        ours = [f for f in frames if "/ambidex/" in f or "importlib" in f or "/uvicorn/" in f]
+        package = str(Path(ambidex.__file__).parent)
+        ours = [f for f in frames if package in f or "importlib" in f or "/uvicorn/" in f]
         assert ours == []
 
 

@@ -45,9 +45,10 @@ def load(name: str) -> App:
         )
     module_name, colon, attribute = name.partition(":")
     if not colon or not module_name or not attribute:
+        module_name = module_name.removesuffix(".py") or "main"
         raise AppLoadError(
             f"the app must be named module:attribute, not {shown(name)}",
-            f"for `app` in main.py: {module_name.removesuffix('.py') or 'main'}:app",
+            f"for `app` in {module_name.replace('.', '/')}.py: {module_name}:app",
         )
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
@@ -144,7 +145,10 @@ def _hint(target: object, name: str) -> str:
     except (TypeError, ValueError):
         return ""
     required = sum(p.default is p.empty and p.kind is not p.VAR_KEYWORD for p in parameters)
-    hints = {0: f"if it makes the app, write {name}()", 2: "wrap it, as a2wsgi.WSGIMiddleware does"}
+    hints = {
+        0: f"if it makes the app, write '{name}()', in quotes",
+        2: "wrap it, as a2wsgi.WSGIMiddleware does",
+    }
     return hints.get(required, "")
 
 

@@ -19,10 +19,12 @@ from ambidex.local import process
 from ambidex.local.free_port import HOST, free_port
 from ambidex.local.process import CommandError, Process
 from ambidex.local.reaper import Reaper
-from ambidex.local.target_group import State, Target, TargetGroup
+from ambidex.local.target_group import NOT_LISTENING, State, Target, TargetGroup
 
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 15.0
+# A task that does not listen by then may just be slow; who waits is told all the same.
+_PATIENCE_S = 10.0
 # At the end of `up` nobody is served any more: what is not gone by then is killed.
 _END_S = 3.0
 
@@ -57,6 +59,7 @@ class EcsService:
         reaper: ends processes should this one die.
         on_log: takes each line of the tasks' logs.
         on_event: takes what the service itself has to say.
+        patience_s: how long the first tasks may take to listen before that is said.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class EcsService:
         reaper: Reaper,
         on_log: Callable[[str], None],
         on_event: Callable[[str], None],
+        patience_s: float = _PATIENCE_S,
     ) -> None:
         self._definition = definition
         self._count = count
@@ -74,6 +78,7 @@ class EcsService:
         self._reaper = reaper
         self._on_log = on_log
         self._on_event = on_event
+        self._patience_s = patience_s
         self._tasks: set[_Task] = set()
         self._starting: set[int] = set()  # ports of tasks that are not there yet
         self._keepers: set[asyncio.Task[None]] = set()
@@ -99,7 +104,12 @@ class EcsService:
         ]
         waiters = {healthy, *ends, *sick}
         try:
-            done, _ = await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(
+                waiters, timeout=self._patience_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not done:
+                self._say_who_does_not_listen(first)
+                done, _ = await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for waiter in waiters:
                 waiter.cancel()
@@ -119,6 +129,19 @@ class EcsService:
                 )
         for task in first:
             self._keep(task)
+
+    def _say_who_does_not_listen(self, tasks: list[_Task]) -> None:
+        names_port = any("{port}" in part for part in self._definition.command)
+        hint = (
+            "" if names_port else ": if `command` in [tool.ambidex.ecs] takes a port, name {port}"
+        )
+        for task in tasks:
+            if task.target.reason == NOT_LISTENING:
+                where = f"{task.target.host}:{task.target.port}"
+                self._on_event(
+                    f"nothing listens on {where} after {self._patience_s:g} s, where a task "
+                    f"should{hint}"
+                )
 
     async def replace(self) -> None:
         """Put new tasks in the place of all there are, for the code is new.

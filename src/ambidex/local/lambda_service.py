@@ -63,6 +63,7 @@ class LambdaService:
         self._reaper = reaper
         self._on_log = on_log
         self._limits = limits
+        self._owes_init = False  # of the next environment's init the first half is done
         self._ready: list[Environment] = []  # the one used last is at the end
         self._waiting: dict[Environment, Invocation] = {}
         self._outdated: set[Environment] = set()
@@ -86,6 +87,7 @@ class LambdaService:
             return
         if failed.error_type == INIT_OVERRAN:
             self._on_log(f"{failed.message}: it is done again within the first invocation")
+            self._owes_init = True
             return
         raise InitError(
             f"the app does not start on Lambda: {failed.message}", "its own lines above say why"
@@ -202,7 +204,11 @@ class LambdaService:
                 environment, invocation, InitFailure("Runtime.InvalidEntrypoint", error.message)
             )
         else:
-            await self._await_init(environment, invocation)
+            if self._owes_init:
+                self._owes_init = False
+                await self._await_last_init(environment, invocation)
+            else:
+                await self._await_init(environment, invocation)
 
     async def _await_init(self, environment: Environment, invocation: Invocation) -> None:
         failed = await self._initialised(environment, self._limits.init_s)
@@ -216,8 +222,12 @@ class LambdaService:
             await environment.start()
         except CommandError as error:
             failed = InitFailure("Runtime.InvalidEntrypoint", error.message)
+            self._gave_up(environment, invocation, failed)
         else:
-            failed = await self._initialised(environment, self.function.timeout_s)
+            await self._await_last_init(environment, invocation)
+
+    async def _await_last_init(self, environment: Environment, invocation: Invocation) -> None:
+        failed = await self._initialised(environment, self.function.timeout_s)
         if failed is not None:
             self._gave_up(environment, invocation, failed)
 

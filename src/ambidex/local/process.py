@@ -56,9 +56,6 @@ class Process:
             asyncio.get_running_loop().remove_reader(self._output)
             os.close(self._output)
             self._output = -1
-            if self._partial:
-                self._on_line(self._partial.decode(errors="replace"))
-                self._partial.clear()
             # What the process has left behind in its group ends with it.
             self.signal(signal.SIGKILL)
             if self._status >= 0:
@@ -84,10 +81,16 @@ class Process:
             os.killpg(self.pid, number)
 
     def take_output(self) -> None:
-        """Hand on the lines that have been written so far, as far as a pipe holds them."""
+        """Hand on what has been written so far, as far as a pipe holds it.
+
+        The last line is one even without its end, for whoever wrote it is about to stand still.
+        """
         for _ in range(_PIPE_READS):
             if not self._read():
-                return
+                break
+        if self._partial:
+            self._on_line(self._partial.decode(errors="replace"))
+            self._partial.clear()
 
     def _read(self) -> bool:
         if self._output < 0:

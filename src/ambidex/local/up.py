@@ -84,9 +84,7 @@ def project_settings(folder: Path, app: str) -> Settings:
         SettingError: there is no such folder, no app is named, or a setting is wrong.
     """
     if not folder.is_dir():
-        is_module = folder.with_suffix(".py").is_file()
-        hint = f"for `app` in {folder.name}.py: ambidex up {folder.name}:app" if is_module else ""
-        raise SettingError(f"there is no folder {shown(str(folder))}", hint)
+        raise SettingError(f"there is no folder {shown(str(folder))}", _of_a_file(folder))
     overrides = {"AMBIDEX_APP": app} if app else {}
     settings = from_pyproject(folder / "pyproject.toml", overrides)
     if not settings.app:
@@ -97,6 +95,15 @@ def project_settings(folder: Path, app: str) -> Settings:
             "ambidex up main:app",
         )
     return settings
+
+
+def _of_a_file(path: Path) -> str:
+    if path.name == "pyproject.toml" and path.is_file():
+        return f"name the folder that it is in: ambidex up {shown(str(path.parent))}"
+    if not path.with_suffix(".py").is_file():
+        return ""
+    there = "" if path.parent == Path.cwd() else f", in {path.parent}"
+    return f"for `app` in {path.stem}.py: ambidex up {path.stem}:app{there}"
 
 
 @asynccontextmanager

@@ -81,7 +81,7 @@ def function(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Fu
         SettingError: the env-file is missing or unreadable, or a variable has no legal name or one
             that the platform keeps for itself.
     """
-    name = re.sub(r"[^A-Za-z0-9_-]", "-", folder.name) or "function"
+    name = re.sub(r"[^A-Za-z0-9_-]", "-", folder.name)[:64] or "function"
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
     command = settings.aws_lambda.command or (sys.executable, "-m", "ambidex", "serve")
     own = {
@@ -159,9 +159,22 @@ def _ambidex(settings: Settings) -> dict[str, str]:
     return {name: value for name, value in to_environ(settings).items() if value}
 
 
-def _env_file(name: str, folder: Path) -> dict[str, str]:
+def _parsed(path: Path) -> dict[str, str]:
     from dotenv import dotenv_values
+    from dotenv.parser import parse_stream
 
+    with path.open(encoding="utf-8") as stream:
+        for binding in parse_stream(stream):
+            if binding.error or (binding.key is not None and binding.value is None):
+                line = binding.original.line
+                raise SettingError(
+                    f"{path}, line {line}: this is no variable", "write NAME=value, or NAME="
+                )
+    # Parsed again, for there values may name others, as ${NAME}.
+    return {key: value or "" for key, value in dotenv_values(path).items()}
+
+
+def _env_file(name: str, folder: Path) -> dict[str, str]:
     path = folder / (name or ".env")
     try:
         if not path.is_file():
@@ -170,7 +183,7 @@ def _env_file(name: str, folder: Path) -> dict[str, str]:
                     f"[tool.ambidex] env-file = {shown(name)}: there is no such file"
                 )
             return {}
-        variables = {key: value or "" for key, value in dotenv_values(path).items()}
+        variables = _parsed(path)
     except UnicodeDecodeError as error:
         raise SettingError(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from None
     except OSError as error:

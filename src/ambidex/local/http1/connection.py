@@ -200,6 +200,7 @@ class Connection(asyncio.Protocol):
             self._refusal = status
 
     def _send_refusal(self, status: int) -> None:
+        logger.info("%d: what a client sent is no request that is taken here", status)
         headers, body = self._server.refuse(status)
         lines = [status_line(status, None), self.date_line(), b"Connection: close"]
         lines.append(b"Content-Length: %d" % len(body))
