@@ -877,9 +877,11 @@ def test_a_load_balancer_refuses_an_upgrade_to_a_function(tmp_path: Path) -> Non
         pytest.param(b"NONSENSE", id="no request line"),
     ],
 )
-def test_a_request_that_is_none_is_a_400_in_the_doors_own_form(
-    tmp_path: Path, door: str, line: bytes
+def test_a_request_that_is_none_is_a_400_in_the_doors_own_form_and_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, door: str, line: bytes
 ) -> None:
+    caplog.set_level("INFO", "ambidex.local")
+
     async def test(service: Service) -> None:
         data = line + b"\r\nHost: h\r\nConnection: close\r\n\r\n"
         answer = await raw(getattr(service, door), data)
@@ -887,6 +889,7 @@ def test_a_request_that_is_none_is_a_400_in_the_doors_own_form(
         assert NO_REQUEST[door].encode() in answer
 
     run(tmp_path, test)
+    assert any(message.startswith("400") for message in caplog.messages)
 
 
 @pytest.mark.parametrize(

@@ -308,6 +308,32 @@ def test_a_port_that_the_others_lead_to_and_that_is_none_is_named(tmp_path: Path
 
 
 @pytest.mark.parametrize(
+    ("ports", "message"),
+    [
+        pytest.param(
+            (9105, 9105, 0), "port 9105 is that of one of Lambda's front doors already", id="Lambda"
+        ),
+        pytest.param(
+            (9107, 9110, 0), "port 9110 is that of one of Lambda's front doors already", id="door"
+        ),
+        pytest.param((0, 9105, 9105), "port 9105 is that of --ecs-port already", id="ECS"),
+    ],
+)
+def test_a_port_that_is_given_twice_is_told_apart_from_one_that_others_have(
+    tmp_path: Path, ports: tuple[int, int, int], message: str
+) -> None:
+    project(tmp_path, OK)
+    names = ("lambda", "ecs", "invoke")
+    options = [f"--{name}-port={port}" for name, port in zip(names, ports, strict=True)]
+    failed = subprocess.run(
+        command("up", *options, "--front-doors", "http-api,alb"),
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert failed.returncode == 3
+    assert f"error: {message}" in failed.stderr
+
+
+@pytest.mark.parametrize(
     ("names", "sentence"),
     [
         pytest.param("http-api,rest", "there is no front door 'rest': did you mean rest-api?",

@@ -1,7 +1,7 @@
 """The ports that `ambidex up` listens on, as the command line names them."""
 
 import errno
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from contextlib import AsyncExitStack
 from typing import NamedTuple
 
@@ -43,6 +43,21 @@ def in_turn(first: Port, count: int) -> tuple[Port, ...]:
     if ports[-1].number > LAST:
         raise PortError(ports[-1], f"does not exist: {LAST} is the last")
     return ports
+
+
+def check_distinct(ports: Iterable[Port]) -> None:
+    """See that no two servers want the same port.
+
+    Raises:
+        PortError: two do.
+    """
+    seen: dict[int, Port] = {}
+    for port in ports:
+        other = seen.setdefault(port.number, port)
+        if port.number and other is not port:
+            is_door = other.option == "--lambda-port"
+            whose = "one of Lambda's front doors" if is_door else other.option
+            raise PortError(port, f"is that of {whose} already")
 
 
 async def listening(stack: AsyncExitStack, server: Awaitable[Server], port: Port) -> Server:

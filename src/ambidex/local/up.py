@@ -20,7 +20,7 @@ from ambidex.local.http1.server import Server
 from ambidex.local.invoke_api import InvokeApi
 from ambidex.local.lambda_service import LambdaService, Limits
 from ambidex.local.log import is_coloured, printer
-from ambidex.local.ports import Port, in_turn, listening
+from ambidex.local.ports import Port, check_distinct, in_turn, listening
 from ambidex.local.process import has_peak_memory
 from ambidex.local.reaper import Reaper
 from ambidex.local.target_group import HealthCheck, TargetGroup
@@ -228,6 +228,8 @@ async def _front_doors(
     timeouts_s = {} if options.debug else TIMEOUTS_S
     names = options.front_doors or (settings.aws_lambda.front_door,)
     ports = in_turn(Port(options.lambda_port, "--lambda-port"), len(names))
+    others = (Port(options.ecs_port, "--ecs-port"), Port(options.invoke_port, "--invoke-port"))
+    check_distinct((*ports, *others))
     for name, port in zip(names, ports, strict=True):
         door = front_door(name, service, settings.aws_lambda, timeouts_s)
         server = await _listen(stack, door, port)
