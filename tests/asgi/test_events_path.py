@@ -1,18 +1,19 @@
 """The events path is closed, whatever a caller writes for it, and nothing else is."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote
 
 import pytest
 from fastapi import FastAPI
+from litestar import Litestar, get
 from starlette.applications import Starlette
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request as StarletteRequest
 from starlette.responses import Response as StarletteResponse
 from starlette.routing import Mount, Route
 
-from ambidex.asgi.events_path import closed, is_events_path, own_root_path
+from ambidex.asgi.events_path import closed, is_events_path, own_root_path, segments
 from ambidex.asgi.scope import http_scope
 from ambidex.asgi.types import App, Message, Receive, Scope, Send
 from ambidex.http import Request
@@ -31,6 +32,14 @@ ATTEMPTS = [
     pytest.param("/events/%0A", "", "", True, id="slash and line end"),
     pytest.param("http://host/events", "", "", True, id="absolute form"),
     pytest.param("http://host//events/", "", "", True, id="absolute form with slashes"),
+    pytest.param("http:/events", "", "", True, id="scheme and no host, which Quart cuts off"),
+    pytest.param("http:events", "", "", True, id="scheme alone"),
+    pytest.param("events;", "", "", True, id="no slash, and a parameter, which Quart cuts off"),
+    pytest.param("events", "", "", True, id="no slash, which Litestar puts in front"),
+    pytest.param("events/", "", "", True, id="slash at its end only"),
+    pytest.param("x/prodevents", "/prod", "", True, id="no slash, and a root path further down"),
+    pytest.param("/EVENTS", "", "", True, id="capital letters, small ones to BlackSheep"),
+    pytest.param("/Prod/%45vents", "/prod", "", True, id="capital letters below a root path"),
     pytest.param("/prod/events", "/prod", "", True, id="below a root path"),
     pytest.param("/prod//events/", "/prod", "", True, id="below a root path with slashes"),
     pytest.param("/events", "/prod", "", True, id="beside a root path"),
@@ -55,7 +64,7 @@ ATTEMPTS = [
     pytest.param("/calendar/events", "", "", False, id="a route of the same last segment"),
     pytest.param("/api/events", "", "", False, id="below what is no root path"),
     pytest.param("/api/events", "/prod", "", False, id="below another root path"),
-    pytest.param("/EVENTS", "", "", False, id="capital letters"),
+    pytest.param("event", "", "", False, id="no slash, and shorter"),
     pytest.param("/%2565vents", "", "", False, id="encoded twice, for it is decoded once"),
     pytest.param("/./events", "", "", False, id="dot segment, which no framework resolves"),
     pytest.param("/x/../events", "", "", False, id="two dots"),
@@ -68,7 +77,7 @@ ATTEMPTS = [
 def test_a_path_is_closed_however_it_is_written(
     path: str, root_path: str, own: str, is_closed: bool
 ) -> None:
-    assert is_events_path(unquote(path), (root_path, own), "/events") == is_closed
+    assert is_events_path(unquote(path), (root_path, own), segments("/events")) == is_closed
 
 
 def with_root_path(root_path: str) -> FastAPI:
@@ -93,6 +102,14 @@ def starlette(_: str, called: list[str]) -> App:
         return StarletteResponse()
 
     return Starlette(routes=[Route("/events", events)])
+
+
+def litestar(_: str, called: list[str]) -> App:
+    @get("/events")
+    async def events() -> None:
+        called.append("events")
+
+    return cast("App", Litestar([events]))  # its own types of messages are narrower
 
 
 def mounted(_: str, called: list[str]) -> App:
@@ -121,7 +138,7 @@ def ask(app: App, path: str = "/", root_path: str = "", **changes: Any) -> list[
     return asyncio.run(_ask(app, scope | {"path": path, "root_path": root_path} | changes))
 
 
-@pytest.mark.parametrize("make", [fastapi, starlette, mounted, wrapped])
+@pytest.mark.parametrize("make", [fastapi, starlette, litestar, mounted, wrapped])
 @pytest.mark.parametrize(("path", "root_path", "own", "is_closed"), ATTEMPTS)
 def test_no_framework_finds_the_route_by_what_is_not_closed(
     path: str, root_path: str, own: str, is_closed: bool, make: Any
@@ -132,12 +149,18 @@ def test_no_framework_finds_the_route_by_what_is_not_closed(
     assert called == []
 
 
-@pytest.mark.parametrize("make", [fastapi, starlette, mounted, wrapped])
-def test_each_framework_finds_it_where_it_is_not_closed(make: Any) -> None:
+@pytest.mark.parametrize(
+    ("make", "path"),
+    [
+        *[(make, path) for make in (fastapi, starlette, mounted, wrapped)
+          for path in ("/events", "/events\n")],
+        *[(litestar, path) for path in ("/events", "//events/", "events")],
+    ],
+)  # fmt: skip
+def test_each_framework_finds_it_where_it_is_not_closed(make: Any, path: str) -> None:
     called: list[str] = []
-    for path in ("/events", "/events\n"):
-        ask(make("/api", called), path)
-    assert called == ["events", "events"]
+    ask(make("/api", called), path)
+    assert called == ["events"]
 
 
 async def unreachable(scope: Scope, receive: Receive, send: Send) -> None:

@@ -3,18 +3,21 @@
 Whoever reached it over HTTP could make up events. So paths are compared as frameworks route them,
 and rather too widely than too narrowly:
 
-1. A scope's path is percent-decoded already.
+1. A scope's path is percent-decoded already. Capital letters are small ones to BlackSheep
+   (`re.IGNORECASE` in its `Route`).
 2. Repeated slashes, and one at the end, make no difference to Litestar (`normalize_path`).
 3. A line end at the end makes none to Starlette (the `$` in `compile_path`).
 4. What is in front of the app's own paths is cut off by all of them: the scope's root path, or one
    of the app's own, which FastAPI puts in its place. Litestar cuts at the first place where a root
    path occurs, Django does not look for the end of a segment.
-5. h11 leaves the absolute form of a target in the path.
+5. h11 lets a target pass that has no slash at its start: the absolute form, and what is of no form.
+   Litestar and Falcon take the slash for granted, Quart parses it as a URL. No route is found by
+   such a path that could not be found by another, so it is enough that the name is in it.
 
 Dot segments stay: none of these frameworks resolves them.
 """
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -46,7 +49,7 @@ def closed(app: App, events_path: str, base_path: str) -> App:
     """
     if not events_path:
         return app
-    target = unquote(events_path)
+    target = segments(unquote(events_path))
     known = (own_root_path(app), unquote(base_path))
 
     def outside(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -59,21 +62,28 @@ def closed(app: App, events_path: str, base_path: str) -> App:
     return outside
 
 
-def is_events_path(path: str, root_paths: Iterable[str], events_path: str) -> bool:
+def is_events_path(path: str, root_paths: Iterable[str], target: Sequence[str]) -> bool:
     """Whether an app may take a path for its events path.
 
     Args:
         path: decoded, as a scope has it.
         root_paths: decoded; what may be in front of the app's own paths, empty ones too.
-        events_path: decoded.
+        target: the segments of the events path, at least one.
     """
+    path = path.casefold()
+    if target[-1] not in path:  # so it is with nearly all requests, and this is cheap
+        return False
     if not path.startswith("/"):
-        path = path.partition("://")[2].partition("/")[2]
+        return True
     rests = {path}
     for root_path in filter(None, root_paths):
-        rests |= {rest.split(root_path, 1)[-1] for rest in rests}
-    target = _segments(events_path)
-    return any(_segments(rest) == target for rest in rests)
+        rests |= {rest.split(root_path.casefold(), 1)[-1] for rest in rests}
+    return any(segments(rest) == target for rest in rests)
+
+
+def segments(path: str) -> list[str]:
+    """The segments of a decoded path, as `is_events_path` compares them."""
+    return [segment for segment in path.casefold().strip("/\n").split("/") if segment]
 
 
 def own_root_path(app: object) -> str:
@@ -89,10 +99,6 @@ def own_root_path(app: object) -> str:
             return root_path
         app = getattr(app, "app", None)
     return ""
-
-
-def _segments(path: str) -> list[str]:
-    return [segment for segment in path.strip("/\n").split("/") if segment]
 
 
 async def _refuse(send: Send, messages: Iterable[dict[str, Any]]) -> None:
