@@ -249,12 +249,12 @@ def test_a_body_is_text_or_base64_as_the_event_says() -> None:
         ),
         pytest.param(
             multi_event() | {"multiValueHeaders": {"a": "b"}},
-            "a must be a list of strings in the JSON, not 'b'",
+            "'a' must be a list of strings in the JSON, not 'b'",
             id="multi-value header a string",
         ),
         pytest.param(
             multi_event() | {"multiValueQueryStringParameters": {"a": [1]}},
-            "a must be a list of strings in the JSON, not [1]",
+            "'a' must be a list of strings in the JSON, not [1]",
             id="multi-value query a number",
         ),
         pytest.param(event(body=1), "body must be a string in the JSON, not 1", id="body"),
@@ -498,7 +498,7 @@ def test_headers_of_the_multi_form_count_in_multi_mode() -> None:
         pytest.param(
             {"statusCode": 200, "multiValueHeaders": {"x": "y"}},
             MULTI,
-            "x must be a list of strings in the JSON, not 'y'",
+            "'x' must be a list of strings in the JSON, not 'y'",
             id="single value in multi mode",
         ),
         pytest.param(

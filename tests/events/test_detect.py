@@ -191,6 +191,16 @@ def test_a_sentence_shows_at_most_200_characters_of_an_event() -> None:
         assert len(str(error.value)) < len(NO_SOURCE) + 230
 
 
+def test_the_name_of_a_field_is_cut_too() -> None:
+    event = sample("aws-alb-lambda-target-request-multivalue-headers")
+    event["multiValueHeaders"] = {"k" * 1000: 1}
+
+    with pytest.raises(EventError) as error:
+        detect(event).to_request(event, "")
+
+    assert len(str(error.value)) < 260
+
+
 NAMES = (
     "version",
     "resource",

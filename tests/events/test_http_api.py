@@ -248,7 +248,7 @@ def test_the_client_is_the_source_address_and_not_x_forwarded_for() -> None:
         ),
         pytest.param(
             event(cookies="a=1"),
-            "cookies must be a list of strings in the JSON, not 'a=1'",
+            "'cookies' must be a list of strings in the JSON, not 'a=1'",
             id="cookies in a string",
         ),
         pytest.param(
@@ -557,7 +557,7 @@ STATUS_RANGE = "statusCode must be a number from 100 to 599, not "
         ),
         pytest.param(
             {"statusCode": 200, "cookies": [1]},
-            "cookies must be a list of strings in the JSON, not [1]",
+            "'cookies' must be a list of strings in the JSON, not [1]",
             id="cookie a number",
         ),
         pytest.param(

@@ -207,7 +207,7 @@ def test_a_result_is_the_response() -> None:
         pytest.param(v2(method=None), "method must be a string in the JSON, not None", id="method"),
         pytest.param(
             v2(headers={"a": 1}),
-            "a must be a list of strings in the JSON, not 1",
+            "'a' must be a list of strings in the JSON, not 1",
             id="header a number",
         ),
         pytest.param(

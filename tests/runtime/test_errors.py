@@ -38,3 +38,9 @@ def test_an_error_without_frames_has_an_empty_stack_trace() -> None:
     assert error_document("Runtime.X", "no") == (
         b'{"errorMessage":"no","errorType":"Runtime.X","stackTrace":[]}'
     )
+
+
+def test_a_message_that_is_no_unicode_is_an_error_all_the_same() -> None:
+    assert error_document("Runtime.X", "no \udcff") == (
+        b'{"errorMessage":"no \\\\udcff","errorType":"Runtime.X","stackTrace":[]}'
+    )

@@ -50,7 +50,7 @@ def strings(value: object, key: str) -> tuple[str, ...]:
     if value is None:
         return ()
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise EventError(f"{key} must be a list of strings in the JSON, not {shown(value)}")
+        raise EventError(f"{shown(key)} must be a list of strings in the JSON, not {shown(value)}")
     return tuple(value)
 
 

@@ -29,6 +29,8 @@ def error_document(kind: str, message: str, error: BaseException | None = None) 
         message: what is wrong.
         error: the exception whose stack is shown; none for errors that have no frame of the app's.
     """
+    # Names of files and others' errors may hold lone surrogates, which no JSON of bytes can.
+    message = message.encode("utf-8", "backslashreplace").decode()
     return dumps({"errorMessage": message, "errorType": kind, "stackTrace": stack_trace(error)})
 
 
