@@ -89,5 +89,25 @@ def test_serve_on_lambda_leaves_slow_parts_of_the_standard_library_alone() -> No
     assert not {name.partition(".")[0] for name in modules} & slow
 
 
+# What the codecs of a front door share with others, and what is its own.
+OF_SOURCES = {
+    "alb": {"alb", "forwarded", "multi_value"},
+    "function_url": {"forwarded", "function_url", "payload_2_0"},
+    "http_api": {"forwarded", "http_api", "payload_2_0"},
+    "http_api_v1": {"forwarded", "http_api_v1", "multi_value", "payload_1_0"},
+    "rest_api": {"forwarded", "multi_value", "payload_1_0", "rest_api"},
+    "vpc_lattice": {"forwarded", "multi_value", "vpc_lattice"},
+}
+
+
+@pytest.mark.parametrize("source", sorted(OF_SOURCES))
+def test_the_first_event_of_a_front_door_loads_no_codec_of_another(source: str) -> None:
+    before = loaded("import ambidex.runtime.main")
+    modules = loaded(f"import ambidex.runtime.main, ambidex.events.{source}") - before
+    ours = {name.removeprefix("ambidex.events.") for name in modules if "ambidex" in name}
+    assert ours == OF_SOURCES[source] | {"body"}
+    assert modules - {f"ambidex.events.{name}" for name in ours} <= {"http"}
+
+
 def test_handler_is_importable_from_the_package_and_loads_no_settings() -> None:
     assert "ambidex.settings" not in loaded("from ambidex import Handler")

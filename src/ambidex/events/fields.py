@@ -12,6 +12,8 @@ Event = Mapping[str, Any]
 # What RFC 3986 allows in a path as it is; "%" is not among them.
 PATH_SAFE = "/:@!$&'()*+,;=~"
 DEFAULT_STAGE = "$default"
+HTTP_VERSIONS = {"HTTP/1.0": "1.0", "HTTP/1.1": "1.1", "HTTP/2.0": "2"}
+PROTOCOLS = {version: protocol for protocol, version in HTTP_VERSIONS.items()}
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
 

@@ -16,6 +16,8 @@ from urllib.parse import parse_qsl, quote
 from ambidex.errors import shown
 from ambidex.events import body, multi_value
 from ambidex.events.fields import (
+    HTTP_VERSIONS,
+    PROTOCOLS,
     Event,
     EventError,
     common_log_time,
@@ -29,7 +31,6 @@ from ambidex.events.fields import (
     text,
 )
 from ambidex.events.forwarded import scheme
-from ambidex.events.payload_2_0 import HTTP_VERSIONS, PROTOCOLS
 from ambidex.http import Request, Response
 
 _IDENTITY = (

@@ -17,6 +17,8 @@ from ambidex.errors import shown
 from ambidex.events import body
 from ambidex.events.fields import (
     DEFAULT_STAGE,
+    HTTP_VERSIONS,
+    PROTOCOLS,
     Event,
     EventError,
     common_log_time,
@@ -32,9 +34,6 @@ from ambidex.events.fields import (
 )
 from ambidex.events.forwarded import scheme
 from ambidex.http import Headers, Request, Response
-
-HTTP_VERSIONS = {"HTTP/1.0": "1.0", "HTTP/1.1": "1.1", "HTTP/2.0": "2"}
-PROTOCOLS = {version: protocol for protocol, version in HTTP_VERSIONS.items()}
 
 
 class FrontDoor(NamedTuple):
