@@ -43,6 +43,13 @@ def test_the_source_of_an_event_that_others_made_is_found(name: str, source: str
     assert detect(sample(name)).name == source
 
 
+def test_a_custom_domain_may_be_called_after_function_urls() -> None:
+    event = sample("aws-apigw-v2-request-iam")
+    event["requestContext"]["domainName"] = "my-lambda-url.example.com"
+
+    assert detect(event).name == "http_api"
+
+
 @pytest.mark.parametrize(
     ("name", "has", "has_not"),
     [
@@ -127,6 +134,15 @@ def test_a_load_balancer_takes_a_megabyte_and_lambda_six() -> None:
             },
             "it is a question to a Lambda authorizer",
             id="authorizer of an HTTP API",
+        ),
+        pytest.param(
+            {
+                "type": "TOKEN",
+                "authorizationToken": "allow",
+                "methodArn": "arn:aws:execute-api:eu-west-1:123456789012:a/b/GET/x",
+            },
+            "it is a question to a Lambda authorizer",
+            id="authorizer of a REST API that gets a token only",
         ),
         pytest.param(
             {

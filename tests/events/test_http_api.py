@@ -185,6 +185,13 @@ def test_what_is_null_or_missing_is_empty() -> None:
     assert http_api.to_request(bare) == http_api.to_request(nulls) == Request("GET", "/")
 
 
+@pytest.mark.parametrize("cookies", [None, []])
+def test_a_cookie_header_stays_where_there_is_no_list_of_cookies(cookies: list[str] | None) -> None:
+    request = http_api.to_request(event(headers={"Cookie": "a=1"}, cookies=cookies))
+
+    assert request.headers == ((b"cookie", b"a=1"),)
+
+
 @pytest.mark.parametrize(
     ("protocol", "http_version"),
     [("HTTP/1.0", "1.0"), ("HTTP/1.1", "1.1"), ("HTTP/2.0", "2"), ("SPDY", "1.1")],

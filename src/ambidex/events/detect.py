@@ -103,7 +103,7 @@ def _is_function_url(context: dict[str, Any]) -> bool:
 
 def _is_authorizer(event: Event) -> bool:
     # The question to a Lambda authorizer has everything that the request behind it has.
-    return event.get("type") == "REQUEST" and ("methodArn" in event or "routeArn" in event)
+    return "methodArn" in event or "routeArn" in event
 
 
 def _looks_like(event: dict[str, Any]) -> str:
