@@ -19,6 +19,7 @@ from ambidex.asgi.types import Receive, Scope, Send
 from ambidex.events.detect import NotHttpError
 from ambidex.http import Request
 from ambidex.local.lambda_service import InitError
+from ambidex.runtime.errors import InvocationError
 from ambidex.settings import SettingError
 from tests.events.cases import SOURCES, Source
 from tests.events.samples import sample
@@ -273,6 +274,27 @@ def test_an_event_that_is_no_request_is_an_error_unless_the_settings_say_where_i
         handler_of(Probe())(event, None)
     monkeypatch.setenv("AMBIDEX_LAMBDA_EVENTS_PATH", "/events")
     assert handler_of(Probe())(event, None) is None
+
+
+@pytest.mark.parametrize("event", [http_api(), {"Records": []}], ids=["request", "other"])
+def test_a_status_that_the_settings_name_is_an_error(
+    event: Any, monkeypatch: pytest.MonkeyPatch, handler_of: Adapter
+) -> None:
+    monkeypatch.setenv("AMBIDEX_LAMBDA_EVENTS_PATH", "/events")
+    monkeypatch.setenv("AMBIDEX_LAMBDA_ERROR_STATUSES", "299")
+    with pytest.raises(InvocationError, match="with 299") as error:
+        handler_of(Probe(status=299))(event, None)
+    assert error.value.kind == "Function.ErrorStatus"
+
+
+def test_headers_alone_may_make_a_result_too_large(handler_of: Adapter) -> None:
+    headers = [(b"x-%d" % number, b"x" * 10_000) for number in range(120)]
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body"})
+
+    assert handler_of(app, lifespan="off")(ALB, None)["statusCode"] == 500
 
 
 @pytest.mark.parametrize(

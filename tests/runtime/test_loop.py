@@ -389,6 +389,13 @@ def test_the_apps_json_is_the_result(status: int, body: bytes, result: bytes) ->
             id="a redirect",
         ),
         pytest.param(
+            199,
+            b"{}",
+            "Function.ErrorStatus",
+            "the app answered POST /events with 199: '{}'",
+            id="less than a success",
+        ),
+        pytest.param(
             404,
             b"x" * 1000,
             "Function.ErrorStatus",
