@@ -255,6 +255,29 @@ def test_what_an_app_logs_is_in_the_log_of_both_platforms(
     run(tmp_path, test, app=app)
 
 
+def test_what_an_app_raises_is_logged_though_it_disables_the_loggers_that_are_there(
+    tmp_path: Path,
+) -> None:
+    app = """
+    import logging.config
+    logging.config.dictConfig({"version": 1})
+
+    async def app(scope, receive, send):
+        assert scope["type"] == "http"
+        if scope["path"] == "/raise":
+            raise ValueError("the app's own words")
+        await answer(send)
+    """
+
+    async def test(running: Running, log: list[str]) -> None:
+        for url in (running.lambda_url, running.ecs_url):
+            await get(url, "/raise")
+            await logged(log, "the app's own words")
+            log.clear()
+
+    run(tmp_path, test, app=app)
+
+
 def test_new_code_gets_new_tasks_and_no_request_is_lost_meanwhile(tmp_path: Path) -> None:
     async def test(running: Running, log: list[str]) -> None:
         old = set(running.ecs_service.pids)

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+import logging
 from collections.abc import Callable, Iterator
 from inspect import signature
 from pathlib import Path
@@ -285,6 +286,14 @@ def test_a_status_that_the_settings_name_is_an_error(
     with pytest.raises(InvocationError, match="with 299") as error:
         handler_of(Probe(status=299))(event, None)
     assert error.value.kind == "Function.ErrorStatus"
+
+
+def test_what_an_app_raises_is_logged_though_it_has_disabled_the_logger(
+    handler_of: Adapter, caplog: pytest.LogCaptureFixture
+) -> None:
+    logging.getLogger("ambidex").disabled = True  # as logging.config does if nothing is said
+    assert handler_of(Probe(lifespan="is none", status=0))(http_api(), None)["statusCode"] == 500
+    assert "the app raised" in caplog.text
 
 
 def test_headers_alone_may_make_a_result_too_large(handler_of: Adapter) -> None:

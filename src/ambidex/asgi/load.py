@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import logging
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -60,7 +61,16 @@ def load(name: str) -> App:
     problem = not_asgi(target)
     if problem:
         raise AppLoadError(f"{name} is not an ASGI app: {problem}", _hint(target, name))
+    enable_log()
     return cast("App", target)
+
+
+def enable_log() -> None:
+    """Have what the app raises logged, though its own configuration of logging may disable that.
+
+    Source: docs.python.org/3/library/logging.config.html, `disable_existing_loggers`, on by default
+    """
+    logging.getLogger("ambidex").disabled = False
 
 
 def not_asgi(target: object) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ambidex.asgi.lifespan import Lifespan, StartupError
-from ambidex.asgi.load import AppLoadError, not_asgi
+from ambidex.asgi.load import AppLoadError, enable_log, not_asgi
 from ambidex.asgi.types import App
 from ambidex.runtime import handler_options
 from ambidex.runtime.event_loop import new_event_loop
@@ -86,6 +86,7 @@ class Handler:
     async def _started(self) -> Function:
         from ambidex.settings import from_environ
 
+        enable_log()
         settings = from_environ(os.environ).aws_lambda
         settings = handler_options.with_base_path(settings, self._options.base_path)
         lifespan = Lifespan(self._app)
