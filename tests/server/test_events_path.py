@@ -36,6 +36,7 @@ def answer(served: Served, method: str, target: str) -> tuple[int, bytes]:
         "/state/",
         "//state",
         "/%73tate",
+        "/STATE",
         "/state%2F",
         "/state%0A",
         "/state?a=1",
@@ -46,6 +47,12 @@ def answer(served: Served, method: str, target: str) -> tuple[int, bytes]:
 def test_a_caller_from_outside_gets_a_404(served: Served, method: str, target: str) -> None:
     body = b"" if method == "HEAD" else b"Not Found"
     assert answer(served, method, target) == (404, body)
+
+
+def test_below_the_base_path_it_is_closed_too() -> None:
+    with serving(AMBIDEX_LAMBDA_EVENTS_PATH="/state", AMBIDEX_LAMBDA_BASE_PATH="/b%20p") as served:
+        assert answer(served, "GET", "/b%20p/state") == (404, b"Not Found")
+        assert answer(served, "GET", "/other/state") != (404, b"Not Found")
 
 
 def test_a_websocket_is_refused(served: Served) -> None:
