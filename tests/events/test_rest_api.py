@@ -66,6 +66,17 @@ DOMAIN = {"stage": "prod", "domainName": "api.example.com"}
         pytest.param("/", {"path": "/prod/"}, "", ("/prod/", "/prod"), id="root of the own host"),
         pytest.param("/", {"path": "/prod"}, "", ("/prod/", "/prod"), id="no slash at its end"),
         pytest.param(
+            "/x", {"path": "/prod//x"}, "", ("/prod/x", "/prod"),
+            id="two slashes behind the stage, as measured on AWS",
+        ),
+        pytest.param(
+            "/prodx", DOMAIN | {"path": "/prodx"}, "", ("/prodx", ""), id="the stage's letters"
+        ),
+        pytest.param(
+            "/prod/x", DOMAIN | {"path": "/prod/x"}, "", ("/prod/x", ""),
+            id="a mapping without a stage, which the path then has",
+        ),
+        pytest.param(
             "/prod/x", {"path": "/prod/prod/x"}, "", ("/prod/prod/x", "/prod"),
             id="path that repeats the stage",
         ),

@@ -2,7 +2,8 @@
 
 1. `path` is percent-encoded, as the client sent it. On the API's own host it has no stage, while
    the client's URL has: the stage is the root path. On a custom domain it has the base path of the
-   mapping. `requestContext.path` is the client's path in either case.
+   mapping. `requestContext.path` is the client's path in either case. Several slashes behind the
+   stage are one in `path`, and are all there in that.
 2. Header names keep the client's case; Content-Length and Connection are left out.
 3. A body is base64 if its Content-Type is one of the API's binary media types, else text, in which
    bytes that are not UTF-8 are lost.
@@ -33,6 +34,7 @@ from ambidex.events.fields import (
     mapping,
     optional_text,
     stage_path,
+    starts_with_segments,
     text,
 )
 from ambidex.events.payload_1_0 import Route
@@ -142,7 +144,9 @@ def _stage(path: str, context: Event) -> str:
     in_url = encoded(optional_text(context, "path"))
     if not in_url:
         return stage if is_own_host(optional_text(context, "domainName")) else ""
-    return stage if in_url in (stage + path, stage + path[1:]) else ""
+    if not starts_with_segments(in_url, stage):
+        return ""
+    return stage if in_url[len(stage) :].lstrip("/") == path.lstrip("/") else ""
 
 
 def _spelled(headers: Headers) -> dict[str, list[str]]:
