@@ -55,6 +55,7 @@ ATTEMPTS = [
     pytest.param("/prod/api/events", "/prod", "/api", True, id="below both"),
     pytest.param("/api/prod/events", "/prod", "/api", True, id="below both, the other way round"),
     pytest.param("/caf%C3%A9/events", "/café", "", True, id="root path that is not ASCII"),
+    pytest.param("/v1/events", "/V1", "", True, id="root path in capital letters"),
     pytest.param("/", "", "", False, id="root"),
     pytest.param("", "", "", False, id="empty"),
     pytest.param("*", "", "", False, id="asterisk form"),
