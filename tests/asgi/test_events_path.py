@@ -81,6 +81,20 @@ def test_a_path_is_closed_however_it_is_written(
     assert is_events_path(unquote(path), (root_path, own), segments("/events")) == is_closed
 
 
+@pytest.mark.parametrize(
+    ("path", "is_closed"),
+    [
+        ("/internal/events", True),
+        ("/Internal//events/", True),
+        ("/events", False),
+        ("/internal", False),
+        ("/internal/x/events", False),
+    ],
+)
+def test_an_events_path_may_have_several_segments(path: str, is_closed: bool) -> None:
+    assert is_events_path(path, (), segments("/internal/events")) == is_closed
+
+
 def with_root_path(root_path: str) -> FastAPI:
     app = FastAPI()
     app.root_path = root_path  # the argument is deprecated, and does the same
