@@ -257,8 +257,9 @@ def test_base64_is_decoded_if_the_first_type_that_is_accepted_is_declared(
 ) -> None:
     result = {"statusCode": 200, "headers": {"content-type": "image/png"}, "body": "eA==",
               "isBase64Encoded": True}  # fmt: skip
+    door = DOOR._replace(accept=accept, binary_media_types=("image/png",))
 
-    assert rest_api.to_response(result, DOOR._replace(accept=accept)).body == body
+    assert rest_api.to_response(result, door).body == body
 
 
 def test_nothing_in_a_result_has_to_be_there() -> None:
