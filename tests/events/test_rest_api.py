@@ -107,9 +107,9 @@ def test_what_is_in_front_of_the_apps_paths_is_the_root_path(
 
 
 def test_decoded_query_parameters_are_encoded_again() -> None:
-    made = event(multiValueQueryStringParameters={"a b": ["1&2", "é"], "=": ["+"]})
+    made = event(multiValueQueryStringParameters={"a b": ["1&2", "é"], "=": ["+"], "\ud800": [""]})
 
-    assert rest_api.to_request(made).query == b"a%20b=1%262&a%20b=%C3%A9&%3D=%2B"
+    assert rest_api.to_request(made).query == b"a%20b=1%262&a%20b=%C3%A9&%3D=%2B&%ED%A0%80="
 
 
 def test_missing_maps_are_null() -> None:
