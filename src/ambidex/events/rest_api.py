@@ -86,10 +86,11 @@ def to_event(request: Request, door: FrontDoor) -> dict[str, Any]:
         request: the request; its path is the client's.
         door: what the API knows of it.
     """
-    stage = f"/{door.stage}" if is_own_host(door.domain_name) else ""
-    path = request.path.removeprefix(stage) or "/"
+    path = request.path
+    if is_own_host(door.domain_name):
+        path = "/" + path.removeprefix(f"/{door.stage}").lstrip("/")
     route = Route("/{proxy+}", {"proxy": path[1:]}) if path != "/" else Route("/", {})
-    shared = payload_1_0.FrontDoor(*door[:7])
+    shared = payload_1_0.FrontDoor(*(getattr(door, name) for name in payload_1_0.FrontDoor._fields))
     headers = _spelled(request.headers)
     event = payload_1_0.to_event(request, shared, path, request.path, route, headers)
     if request.body:

@@ -18,6 +18,10 @@ RAW_QUERY = f"{GITHUB}/ministackorg/ministack/issues/1035"
 STAGES = f"{GITHUB}/aws-powertools/powertools-lambda-python/pull/579"
 PARAMETERS = f"{GITHUB}/serverless/serverless/issues/5037"
 REST_PATHS = f"{GITHUB}/dherault/serverless-offline/issues/1029"
+SLASHES = (
+    f"{GITHUB}/localstack/localstack/blob/main/tests/aws/services/apigateway/"
+    "test_apigateway_lambda.snapshot.json"
+)
 NAMES_REST = f"{GITHUB}/grammyjs/grammY/pull/900"
 LENGTH = f"{GITHUB}/aws/aws-lambda-dotnet/pull/1929"
 CAPTURED_V1 = (

@@ -35,6 +35,13 @@ def without_first_slash(ours: Any, _: Seen) -> Any:
     return {name: value.removeprefix("/") for name, value in ours.items()}
 
 
+def with_first_slash(ours: Any, _: Seen) -> Any:
+    """A path, or the values of path parameters, with one more slash in front."""
+    if isinstance(ours, str):
+        return f"/{ours}"
+    return {name: f"/{value}" for name, value in ours.items()}
+
+
 def without_last_slash(ours: Any, _: Seen) -> Any:
     """A path, or the values of path parameters, without the slash at the end."""
     if isinstance(ours, str):

@@ -225,7 +225,7 @@ DISAGREEMENTS = (
         },
     ),
     Disagreement(
-        _ALL,
+        (*_V2, *_V1),
         "one slash for two at the start of a path",
         "both",
         Who.NOBODY_SAYS,

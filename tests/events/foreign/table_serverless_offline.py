@@ -263,6 +263,17 @@ DISAGREEMENTS = (
         },
     ),
     Disagreement(
+        _REST,
+        "every slash behind the stage",
+        "one of them",
+        Who.WE,
+        "measured: several are one in the path, and all there in the context's",
+        pages.SLASHES,
+        dict.fromkeys(("path", "pathParameters"), rules.with_first_slash),
+        {"path": rules.with_first_slash},
+        cases=("double and trailing slashes",),
+    ),
+    Disagreement(
         _ALL,
         "no slash at the end of a path",
         "the path as the client sent it",
