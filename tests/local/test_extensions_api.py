@@ -227,6 +227,27 @@ def test_what_does_not_end_by_sigterm_is_killed(tmp_path: Path) -> None:
     run(tmp_path, test, script)
 
 
+BUSY_TO_THE_END = """
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+beside(event, register())
+_, headers, body = call("GET", "/2018-06-01/runtime/invocation/next")
+path = f"/2018-06-01/runtime/invocation/{headers['Lambda-Runtime-Aws-Request-Id']}/response"
+call("POST", path, body=body)
+wait_for("never")
+"""
+
+
+def test_a_request_that_waits_for_an_environment_starts_none_at_the_end(tmp_path: Path) -> None:
+    async def test(service: Service) -> None:
+        await service.service.invoke(b"1").outcome
+        service.service.invoke(b"2")  # waits 50 ms, and the end takes ten times as long
+        await service.service.close()
+        assert not service.service.environments
+
+    log = run(tmp_path, test, BUSY_TO_THE_END)
+    assert sum(line.startswith("registered") for line in log) == 1
+
+
 def test_a_time_out_is_answered_at_once_and_the_environment_shuts_down(tmp_path: Path) -> None:
     async def test(service: Service) -> None:
         environment = only(service)

@@ -168,6 +168,7 @@ class LambdaService:
 
     async def close(self) -> None:
         """End everything."""
+        self._queue.clear()  # else they would start environments while the others end
         await self._events.close()
         for task in self._tasks:
             task.cancel()
