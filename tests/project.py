@@ -8,10 +8,9 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from ambidex.local import load_balancer, up
+from ambidex.local import invoke_api, load_balancer, up
 from ambidex.local.front_doors import TIMEOUTS_S, FrontDoor, front_door
 from ambidex.local.http1 import server as http1_server
-from ambidex.local.invoke_api import InvokeApi
 from ambidex.local.lambda_service import LambdaService, Limits
 from ambidex.local.reaper import Reaper
 from ambidex.local.up import Options, Running
@@ -87,8 +86,10 @@ async def lambda_service(
         doors = {
             name: front_door(name, service, settings.aws_lambda, timeouts_s) for name in FRONT_DOORS
         }
-        invoke_api = FrontDoor(InvokeApi(service), load_balancer.LIMITS, load_balancer.refuse)
-        for name, door in (*doors.items(), ("invoke_api", invoke_api)):
+        doors["invoke_api"] = FrontDoor(
+            invoke_api.InvokeApi(service), load_balancer.LIMITS, invoke_api.refuse
+        )
+        for name, door in doors.items():
             server = await http1_server.listen(
                 door.handler, HOST, 0, limits=door.limits, refuse=door.refuse, keep_alive_s=None
             )

@@ -194,6 +194,16 @@ def test_json_is_one_line_on_stdout_and_all_else_on_stderr(tmp_path: Path) -> No
         assert running.process.stdout.read() == ""
 
 
+def test_the_invoke_api_answers_in_json_even_to_what_is_no_request(tmp_path: Path) -> None:
+    project(tmp_path, OK)
+    with up(tmp_path) as running, socket.socket() as client:
+        client.connect(("127.0.0.1", httpx.URL(running.invoke_url).port))
+        client.sendall(b"NONSENSE\r\n\r\n")
+        head, _, body = b"".join(iter(lambda: client.recv(4096), b"")).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(body) == {"Type": "User", "Message": "Bad Request"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "labels"),
     [

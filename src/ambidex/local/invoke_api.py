@@ -13,7 +13,7 @@ from ambidex.errors import shown
 from ambidex.http import Headers, header
 from ambidex.local.function_configuration import STATES, configuration
 from ambidex.local.http1.exchange import ServerExchange
-from ambidex.local.http1.messages import BodyTooLarge
+from ambidex.local.http1.messages import BodyTooLarge, reason_of
 from ambidex.local.ids import request_id
 from ambidex.local.invocation import ThrottledError
 from ambidex.local.invoke_calls import (
@@ -132,9 +132,12 @@ def _check_host(host: str) -> None:
 
 
 def refuse(status: int) -> tuple[Headers, bytes]:
-    """The Invoke API's own answer to what is no request."""
-    body = dumps({"Type": "User", "Message": f"HTTP {status}"}).encode()
-    return (_JSON,), body
+    """The Invoke API's own answer to what is no request, or where it fails."""
+    document = {
+        "Type": "User" if status < 500 else "Service",
+        "Message": reason_of(status).decode(),
+    }
+    return (_JSON,), dumps(document).encode()
 
 
 async def _event(exchange: ServerExchange, limit_bytes: int) -> bytes:

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ambidex.errors import shown
-from ambidex.local import load_balancer
+from ambidex.local import invoke_api, load_balancer
 from ambidex.local.ecs_service import EcsService, TaskDefinition
 from ambidex.local.front_doors import TIMEOUTS_S, FrontDoor, front_door
 from ambidex.local.http1 import server as http1_server
 from ambidex.local.http1.server import Server
-from ambidex.local.invoke_api import InvokeApi
 from ambidex.local.lambda_service import LambdaService, Limits
 from ambidex.local.log import is_coloured, printer
 from ambidex.local.ports import Port, check_distinct, in_turn, listening
@@ -145,9 +144,10 @@ async def running(
         balancer = load_balancer.listen(group, HOST, options.ecs_port, forwarding)
         ecs = await listening(stack, balancer, Port(options.ecs_port, "--ecs-port"))
         invoke = await _listen(
-            stack, FrontDoor(InvokeApi(service), load_balancer.LIMITS, load_balancer.refuse),
+            stack,
+            FrontDoor(invoke_api.InvokeApi(service), load_balancer.LIMITS, invoke_api.refuse),
             Port(options.invoke_port, "--invoke-port"),
-        )  # fmt: skip
+        )
         async with asyncio.TaskGroup() as starting:
             starting.create_task(service.warm_up())
             starting.create_task(tasks.start())
