@@ -868,6 +868,25 @@ def test_a_load_balancer_refuses_an_upgrade_to_a_function(tmp_path: Path) -> Non
     run(tmp_path, test)
 
 
+@pytest.mark.parametrize(
+    ("method", "addresses", "status"),
+    [
+        pytest.param("TRACE", 1, 405, id="TRACE"),
+        pytest.param("GET", 30, 200, id="30 addresses"),
+        pytest.param("GET", 31, 463, id="31 addresses"),
+    ],
+)
+def test_a_load_balancer_refuses_for_a_function_what_it_refuses_for_a_task(
+    tmp_path: Path, method: str, addresses: int, status: int
+) -> None:
+    async def test(service: Service) -> None:
+        forwarded_for = ", ".join(["192.0.2.1"] * addresses)
+        answer = await send(method, service.alb, headers={"X-Forwarded-For": forwarded_for})
+        assert answer.status_code == status
+
+    run(tmp_path, test)
+
+
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize(
     "line",

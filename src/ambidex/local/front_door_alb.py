@@ -45,6 +45,10 @@ class AlbToLambda:
 
     async def __call__(self, exchange: ServerExchange) -> None:
         """Answer one request."""
+        if status := load_balancer.objection(exchange):
+            page = Page(status, *load_balancer.refuse(status))
+            front_door.answer(exchange, page, load_balancer.OBJECTION)
+            return
         try:
             front_door.respond(exchange, await self._response(exchange))
         except Refusal as refusal:

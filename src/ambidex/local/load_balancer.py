@@ -52,6 +52,9 @@ LIMITS = Limits(16 * 1024, 16 * 1024, 64 * 1024, line_status=400, head_status=40
 # same page.
 FORWARDED_FOR_ADDRESSES = 30
 
+# Why such a request is answered here, for the log.
+OBJECTION = "the load balancer takes no such request"
+
 
 @dataclass(frozen=True, slots=True)
 class Forwarding:
@@ -114,11 +117,11 @@ async def listen(
 
 async def forward(exchange: ServerExchange, group: TargetGroup, forwarding: Forwarding) -> None:
     """Send one request to a target whose turn it is, and its response back."""
-    status = _objection(exchange)
+    status = objection(exchange)
     target = None if status else group.next()
     if target is None:
         target_name = exchange.head.target.decode("latin-1")
-        reason = "the load balancer takes no such request" if status else "no task is healthy"
+        reason = OBJECTION if status else "no task is healthy"
         logger.info("%d %s %s: %s", status or 503, exchange.head.method, target_name, reason)
         _answer(exchange, status or 503)
         return
@@ -134,8 +137,8 @@ async def forward(exchange: ServerExchange, group: TargetGroup, forwarding: Forw
         target.finish()
 
 
-def _objection(exchange: ServerExchange) -> int:
-    """The status of a request that an ALB does not forward, 0 for the others."""
+def objection(exchange: ServerExchange) -> int:
+    """The status of a request that an ALB takes for no target, 0 for the others."""
     if exchange.head.method == "TRACE":
         return 405
     addresses = sum(
