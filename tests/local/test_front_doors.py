@@ -669,6 +669,11 @@ def head(path: str, line_bytes: int, *header_bytes: int) -> bytes:
     return b"".join(lines) + b"\r\nConnection: close\r\n\r\n"
 
 
+# With the rest of such a line and of such headers 10,240 bytes each.
+REST_LINE_BYTES = 10_240 - len("GET /prod/? HTTP/1.1")
+REST_HEADER_BYTES = 10_240 - len("Host: h\r\nX0: \r\nConnection: close\r\n")
+
+
 @pytest.mark.parametrize(
     ("door", "line_bytes", "header_bytes", "status", "body"),
     [
@@ -680,7 +685,12 @@ def head(path: str, line_bytes: int, *header_bytes: int) -> bytes:
                      b'{"message":"Request Header Fields Too Large"}', id="HTTP API, headers"),
         pytest.param("http_api_v1", 6_000, [6_000], 431,
                      b'{"message":"Request Header Fields Too Large"}', id="payload 1.0, together"),
-        pytest.param("rest_api", 9_900, [9_900], 200, b"", id="REST API, each fits"),
+        pytest.param("rest_api", REST_LINE_BYTES, [REST_HEADER_BYTES], 200, b"",
+                     id="REST API, each just fits"),
+        pytest.param("rest_api", REST_LINE_BYTES + 1, [], 414,
+                     b'{"message":"Request URI too long"}', id="REST API, one byte of a line"),
+        pytest.param("rest_api", 0, [REST_HEADER_BYTES + 1], 431,
+                     b"HTTP header is larger than 10240 bytes.", id="REST API, one of a header"),
         pytest.param("rest_api", 10_300, [], 414, b'{"message":"Request URI too long"}',
                      id="REST API, request line"),
         pytest.param("rest_api", 0, [5_200, 5_200], 431,

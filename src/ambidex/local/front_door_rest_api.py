@@ -31,9 +31,15 @@ logger = logging.getLogger("ambidex.local")
 
 # Source: api-gateway-execution-service-limits-table.html: the URL of a regional API, all headers
 # with names and line ends, payload, time-out.
-_HEADERS_BYTES = 10_240
+# The head has two line ends besides these: that of the request line, and the empty line.
+_LINE_BYTES = _HEADERS_BYTES = 10_240
 LIMITS = Limits(
-    10_240, 10_240, 20_480, line_status=414, head_status=431, headers_bytes=_HEADERS_BYTES
+    _LINE_BYTES,
+    _HEADERS_BYTES,
+    _LINE_BYTES + _HEADERS_BYTES + 4,
+    line_status=414,
+    head_status=431,
+    headers_bytes=_HEADERS_BYTES,
 )
 BODY_BYTES = 10 * 1024 * 1024
 TIMEOUT_S = 29.0
