@@ -194,6 +194,7 @@ def test_the_client_context_may_be_json_or_a_file(tmp_path: Path, form: str) -> 
 
 
 KINDS = f"the kinds are {', '.join(SAMPLES)}"
+LONG = json.dumps({"order": "7" * 300})
 
 
 @pytest.mark.parametrize(
@@ -210,6 +211,12 @@ KINDS = f"the kinds are {', '.join(SAMPLES)}"
             "error: there is neither a file nor a kind of event 'no/such.json'\n"
             f"hint: {KINDS}\n",
             id="no file",
+        ),
+        pytest.param(
+            ["--event", LONG],
+            f"error: there is neither a file nor a kind of event '{LONG[:196]}...\n"
+            f"hint: {KINDS}\n",
+            id="JSON in place of its file",
         ),
         pytest.param(
             ["--print", "sq"],
@@ -242,7 +249,10 @@ KINDS = f"the kinds are {', '.join(SAMPLES)}"
                 "hint: it is like http://127.0.0.1:8003\n",
                 id=f"URL {url}",
             )
-            for url in ("127.0.0.1:8003", "https://x", "http://", "http://x:y", "http://x/2015")
+            for url in (
+                "127.0.0.1:8003", "https://x", "http://", "http://x:y", "http://x/2015",
+                "http://a b", "http://a..b", f"http://{'a' * 64}",
+            )
         ),
     ],
 )  # fmt: skip
@@ -267,7 +277,7 @@ def test_an_event_that_the_api_refuses_is_a_sentence_and_exit_status_2(tmp_path:
         done = await invoke(service, "--event", "-", "--type", "Event", input=large)
         assert done.returncode == 2
         assert done.stderr == (
-            "error: the Invoke API refused the event: RequestTooLargeException: Request must be "
+            "error: the Invoke API refused the call: RequestTooLargeException: Request must be "
             "smaller than 1048576 bytes for the InvokeFunction operation\n"
         )
 
@@ -296,6 +306,16 @@ def test_another_server_is_no_invoke_api(tmp_path: Path) -> None:
         done = await asyncio.to_thread(ambidex, "--event", "direct", "--url", service.alb)
         assert done.returncode == 3
         assert f"error: what answers at {service.alb} is no Invoke API\n" in done.stderr
+
+    run(tmp_path, test)
+
+
+def test_a_host_that_the_api_refuses_is_named(tmp_path: Path) -> None:
+    async def test(service: Service) -> None:
+        url = service.invoke_api.replace(HOST, "127.1")  # the system's name for it, and no address
+        done = await asyncio.to_thread(ambidex, "--event", "direct", "--url", url)
+        assert done.returncode == 2
+        assert "AccessDeniedException: the host '127.1:" in done.stderr
 
     run(tmp_path, test)
 

@@ -6,6 +6,7 @@ service and boto3 is not installed.
 Source: lambda/latest/api/API_Invoke.html
 """
 
+import errno
 import sys
 from base64 import b64decode, b64encode
 from difflib import get_close_matches
@@ -98,10 +99,8 @@ def read_event(name: str) -> bytes:
         return sample(name)
     if name == "-":
         document, source = sys.stdin.buffer.read(), "standard input"
-    elif Path(name).exists():
-        document, source = _file(name), name
     else:
-        raise UsageError(f"there is neither a file nor a kind of event {shown(name)}", _kinds(name))
+        document, source = _event_file(name), name
     _value(document, source)
     return document
 
@@ -139,11 +138,27 @@ def _kinds(name: str) -> str:
     return f"{question}the kinds are {', '.join(SAMPLES)}"
 
 
+def _event_file(name: str) -> bytes:
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        # Too long for a file's name is what is meant to be JSON.
+        if error.errno not in {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}:
+            raise _unreadable(name, error) from None
+        raise UsageError(
+            f"there is neither a file nor a kind of event {shown(name)}", _kinds(name)
+        ) from None
+
+
 def _file(name: str) -> bytes:
     try:
         return Path(name).read_bytes()
     except OSError as error:
-        raise UsageError(f"{name} cannot be read: {error.strerror}") from None
+        raise _unreadable(name, error) from None
+
+
+def _unreadable(name: str, error: OSError) -> UsageError:
+    return UsageError(f"{name} cannot be read: {error.strerror}")
 
 
 def _value(document: bytes, source: str) -> Any:  # noqa: ANN401 – any JSON
@@ -156,14 +171,15 @@ def _value(document: bytes, source: str) -> Any:  # noqa: ANN401 – any JSON
 def _connection(url: str) -> HTTPConnection:
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port, parts = None, None, urlsplit("")
-    if parts.scheme != "http" or not host or parts.path.strip("/"):
-        raise UsageError(
-            f"--url {shown(url)} is no address of an Invoke API", "it is like http://127.0.0.1:8003"
-        )
-    return HTTPConnection(host, port)
+        host = parts.hostname or ""
+        host.encode("idna")  # as the look-up will, whose error is no OSError
+        if parts.scheme == "http" and host and not parts.path.strip("/"):
+            return HTTPConnection(host, parts.port)
+    except (ValueError, HTTPException):
+        pass
+    raise UsageError(
+        f"--url {shown(url)} is no address of an Invoke API", "it is like http://127.0.0.1:8003"
+    )
 
 
 def _invoke(connection: HTTPConnection, url: str, event: bytes, headers: dict[str, str]) -> Answer:
@@ -196,7 +212,10 @@ def _invoke(connection: HTTPConnection, url: str, event: bytes, headers: dict[st
 
 def _function_name(connection: HTTPConnection, url: str) -> str:
     connection.request("GET", _FUNCTIONS)
-    document = connection.getresponse().read()
+    response = connection.getresponse()
+    document = response.read()
+    if response.getheader("x-amzn-ErrorType") == "AccessDeniedException":
+        raise _refused(response, document)
     try:
         return str(loads(document)["Functions"][0]["FunctionName"])
     except (ValueError, LookupError, TypeError):
@@ -218,7 +237,7 @@ def _refused(response: HTTPResponse, payload: bytes) -> AmbidexError:
             "`concurrency` in [tool.ambidex.lambda] is how many there may be",
         )
     if response.status < 500:
-        return UsageError(f"the Invoke API refused the event: {message}")
+        return UsageError(f"the Invoke API refused the call: {message}")
     return UnreachableError(f"the Invoke API failed: {message}")
 
 
