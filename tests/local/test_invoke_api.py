@@ -416,6 +416,23 @@ def test_a_web_page_whose_name_leads_here_reads_nothing(
     asyncio.run(main())
 
 
+def test_a_web_page_from_elsewhere_invokes_nothing(tmp_path: Path) -> None:
+    # As a browser sends it for `fetch(url, {mode: "no-cors", method: "POST", body: "{}"})`.
+    headers = {"Origin": "https://evil.example", "Content-Type": "text/plain;charset=UTF-8"}
+
+    async def main() -> None:
+        async with (
+            lambda_service(tmp_path, project(tmp_path, APP)) as service,
+            httpx.AsyncClient() as client,
+        ):
+            path = f"/2015-03-31/functions/{service.service.function.name}/invocations"
+            answer = await client.post(service.invoke_api + path, content="{}", headers=headers)
+            assert answer.status_code == 403
+            assert not any(line.startswith("START ") for line in service.log)
+
+    asyncio.run(main())
+
+
 def test_a_client_context_of_several_lines_reaches_the_app(tmp_path: Path) -> None:
     def test(client: Any, name: str) -> None:
         document = json.dumps({"custom": {"who": "me"}}, indent=1).encode()

@@ -53,6 +53,7 @@ class InvokeApi:
         """Answer one request."""
         try:
             _check_host(_text(exchange, b"host"))
+            _check_origin(_text(exchange, b"origin"))
             call = parse(exchange.head.method, exchange.head.target)
             if call.operation is Operation.INVOKE:
                 await self._invoke(exchange, call)
@@ -129,6 +130,14 @@ def _check_host(host: str) -> None:
     except ValueError:
         message = f"the host {shown(host)} is not this machine: ask for 127.0.0.1 or localhost"
         raise CallError(403, "AccessDeniedException", message) from None
+
+
+def _check_origin(origin: str) -> None:
+    # A web page cannot read what is answered, but a browser sends its POST without asking. No SDK
+    # sends an Origin, nor could one in a browser: it would ask first, which is not offered here.
+    if origin:
+        message = f"the request is of a web page, {shown(origin)}: none may call this API"
+        raise CallError(403, "AccessDeniedException", message)
 
 
 def refuse(status: int) -> tuple[Headers, bytes]:
