@@ -12,9 +12,9 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from ambidex.local.dead_letters import FILE, DeadLetter, record
-from ambidex.local.event_queue import Attempts, Discard, Retries, Retry, decide
-from ambidex.local.invocation import Outcome
+from ambidex.local.dead_letters import FILE, DeadLetter, append, record
+from ambidex.local.event_queue import Attempts, Discard, EventQueue, Retries, Retry, decide
+from ambidex.local.invocation import Invocation, Outcome, ThrottledError
 from ambidex.local.lambda_service import Limits
 from tests.project import Service, with_lambda_service
 
@@ -75,9 +75,16 @@ def test_a_dead_letter_has_the_form_of_an_on_failure_destinations_record() -> No
     }
 
 
-def test_a_result_that_is_no_json_is_in_the_record_as_text() -> None:
-    letter = LETTER._replace(outcome=Outcome(b"no \xff JSON", "E"))
-    assert record(letter, WHEN)["responsePayload"] == "no \ufffd JSON"
+@pytest.mark.parametrize(
+    ("payload", "text"),
+    [
+        pytest.param(b"no \xff JSON", "no \ufffd JSON", id="no JSON"),
+        pytest.param(b"[" * 9999 + b"]" * 9999, "[" * 9999 + "]" * 9999, id="too deep"),
+    ],
+)
+def test_a_result_that_cannot_be_read_is_in_the_record_as_text(payload: bytes, text: str) -> None:
+    letter = LETTER._replace(outcome=Outcome(payload, "E"))
+    assert record(letter, WHEN)["responsePayload"] == text
 
 
 def test_an_event_that_never_reached_the_function_has_no_response() -> None:
@@ -242,6 +249,14 @@ def test_dead_letters_are_added_to_those_that_are_there_and_kept_out_of_git(
     assert (tmp_path / FILE).parent.joinpath(".gitignore").read_text() == "*\n"
 
 
+def test_a_gitignore_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
+    ignore = (tmp_path / FILE).parent / ".gitignore"
+    ignore.parent.mkdir()
+    ignore.write_text("!dead-letters.jsonl\n")
+    append(tmp_path, LETTER, WHEN)
+    assert ignore.read_text() == "!dead-letters.jsonl\n"
+
+
 def test_a_dead_letter_that_cannot_be_written_is_said_to_be_lost(
     tmp_path: Path, said: Said
 ) -> None:
@@ -268,6 +283,38 @@ def test_a_throttled_event_is_tried_again_until_there_is_an_environment_for_it(
         await service.logged(f"END RequestId: {request_id}")
 
     run(tmp_path, test, concurrency=1)
+
+
+def test_after_an_error_a_throttled_event_waits_as_short_as_at_first(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "ambidex.local")
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        outcomes = [None, None, FAILED, None, DONE]
+        done = loop.create_future()
+
+        def invoke(event: bytes, request_id: str, trace_id: str) -> Invocation:
+            invocation = Invocation(loop, request_id, event, trace_id)
+            outcome = outcomes.pop(0)
+            if outcome is None:
+                invocation.throttle(ThrottledError("all are at work"))
+            else:
+                invocation.settle(outcome)
+                invocation.finish()
+            if outcome is DONE:
+                done.set_result(None)
+            return invocation
+
+        queue = EventQueue(invoke, "arn:of:it", tmp_path, Retries((0, 0), 0.001, 1))
+        queue.put(b"{}", "")
+        await done
+        await queue.close()
+
+    asyncio.run(main())
+    waits = [message.split()[-2] for message in caplog.messages if "tried again" in message]
+    assert waits == ["0.001", "0.002", "0", "0.001"]
 
 
 def test_an_event_that_is_throttled_for_too_long_is_a_dead_letter_without_a_response(

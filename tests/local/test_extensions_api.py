@@ -20,7 +20,7 @@ from ambidex.local.extensions_api import (
     parse_call,
 )
 from ambidex.local.lambda_service import InitError, Limits
-from ambidex.local.runtime_api import Answer
+from ambidex.local.runtime_api import ACCEPTED, Answer
 from tests.local.test_lambda_service import only, process_state
 from tests.project import Service, lambda_service, project
 
@@ -248,6 +248,24 @@ def test_a_request_that_waits_for_an_environment_starts_none_at_the_end(tmp_path
     assert sum(line.startswith("registered") for line in log) == 1
 
 
+def test_an_environment_that_is_told_to_end_twice_gets_one_sigterm(tmp_path: Path) -> None:
+    async def test(service: Service) -> None:
+        environment = only(service)
+        environment.stop()
+        await service.logged("SIGTERM")
+        environment.stop()
+        await environment.ended
+
+    script = """
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+beside(event, register())
+beside(serve)
+while True:
+    print(signal.Signals(signal.sigwait({signal.SIGTERM})).name, flush=True)
+"""
+    assert run(tmp_path, test, script).count("SIGTERM") == 1
+
+
 def test_a_time_out_is_answered_at_once_and_the_environment_shuts_down(tmp_path: Path) -> None:
     async def test(service: Service) -> None:
         environment = only(service)
@@ -320,6 +338,7 @@ def registered(extensions: Extensions, headers: "Headers" = NAMED, body: bytes =
     [
         pytest.param((), b"{}", {}, id="no events named"),
         pytest.param((), b'{"events": []}', {}, id="no events"),
+        pytest.param((), b'{"events": null}', {}, id="null"),
         pytest.param((), b'{"events": ["INVOKE"]}', {}, id="INVOKE"),
         pytest.param(
             ((b"Lambda-Extension-Accept-Feature", b"other, accountId"),),
@@ -369,6 +388,20 @@ def test_a_registration_that_lambda_would_refuse_is_refused(
     answer = registered(extensions, headers, body)
     assert (answer.status, json.loads(answer.body)["errorType"]) == (403, kind)
     assert len(extensions.registered) == 1
+
+
+def test_the_first_error_is_the_one_that_names_the_end() -> None:
+    extensions = Extensions(FUNCTION)
+    calls = [Call.INIT_ERROR, Call.EXIT_ERROR]
+    for call in calls:
+        answer = registered(extensions, ((b"Lambda-Extension-Name", call.name.encode()),))
+        identifier = dict(answer.headers)[b"Lambda-Extension-Identifier"]
+        headers = (
+            (b"Lambda-Extension-Identifier", identifier),
+            (b"Lambda-Extension-Function-Error-Type", b"Extension.Broken"),
+        )
+        assert extensions.answer(call, headers, b"") == ACCEPTED
+    assert extensions.error_type == "Extension.InitError"
 
 
 def test_no_more_than_ten_extensions_register() -> None:
