@@ -248,6 +248,15 @@ def test_a_request_that_waits_for_an_environment_starts_none_at_the_end(tmp_path
     assert sum(line.startswith("registered") for line in log) == 1
 
 
+def test_an_environment_that_ends_takes_nobodys_place(tmp_path: Path) -> None:
+    async def test(service: Service) -> None:
+        only(service).stop()
+        assert (await service.service.invoke(b"1").outcome).payload == b"1"
+
+    script = "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nbeside(event, register())\nserve()\n"
+    run(tmp_path, test, script, concurrency=1)
+
+
 def test_an_environment_that_is_told_to_end_twice_gets_one_sigterm(tmp_path: Path) -> None:
     async def test(service: Service) -> None:
         environment = only(service)

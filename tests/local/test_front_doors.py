@@ -29,6 +29,8 @@ async def app(scope, receive, send):
         await answer(send, body=json.dumps(seen).encode())
     elif path == "/echo":
         await answer(send, body=body, headers=[(b"content-type", b"application/octet-stream")])
+    elif path == "/length":
+        await answer(send, headers=[(b"content-length", b"7")])
     elif path == "/size":
         await answer(send, body=str(len(body)).encode())
     elif path == "/cookies":
@@ -168,6 +170,60 @@ def test_a_chunked_request_arrives_whole_with_its_length(tmp_path: Path, door: s
 
 
 @pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize(
+    "framed",
+    [
+        pytest.param(b"Content-Length: 5\r\n\r\nabcde", id="with its length"),
+        pytest.param(b"Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n", id="chunked"),
+    ],
+)
+def test_the_length_of_a_body_reaches_the_app_once(
+    tmp_path: Path, door: str, framed: bytes
+) -> None:
+    async def test(service: Service) -> None:
+        url = getattr(service, door)
+        line = f"POST {urlsplit(url).path}/scope HTTP/1.1\r\n".encode()
+        answer = await raw(url, line + b"Host: h\r\nConnection: close\r\n" + framed)
+        headers = json.loads(answer.partition(b"\r\n\r\n")[2])["headers"]
+        lengths = [value for name, value in headers if name == "content-length"]
+        assert lengths == ["5"]
+
+    run(tmp_path, test)
+
+
+@pytest.mark.parametrize("door", ["http_api", "function_url", "alb"])
+@pytest.mark.parametrize(
+    ("target", "raw_path", "query"),
+    [
+        pytest.param(b"http://h/scope?a=1", "/scope", "a=1", id="with a host"),
+        pytest.param(b"/scope?a=1#b?c", "/scope", "a=1", id="with a fragment"),
+        pytest.param(b"/scope#b?c", "/scope", "", id="with a fragment behind the path"),
+    ],
+)
+def test_of_a_target_only_path_and_query_reach_the_app(
+    tmp_path: Path, door: str, target: bytes, raw_path: str, query: str
+) -> None:
+    async def test(service: Service) -> None:
+        head = b"GET %b HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n" % target
+        answer = await raw(getattr(service, door), head)
+        seen = json.loads(answer.partition(b"\r\n\r\n")[2])
+        assert (seen["raw_path"], seen["query"]) == (raw_path, query)
+
+    run(tmp_path, test)
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_target_that_is_a_host_only_is_the_root(tmp_path: Path, door: str) -> None:
+    async def test(service: Service) -> None:
+        head = b"GET http://h HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+        answer = await raw(getattr(service, door), head)
+        # Behind a stage there is nothing at the root.
+        assert answer.startswith(b"HTTP/1.1 %d " % (403 if door == "rest_api" else 200))
+
+    run(tmp_path, test)
+
+
+@pytest.mark.parametrize("door", DOORS)
 def test_cookies_and_latin_1_header_values_reach_the_client(tmp_path: Path, door: str) -> None:
     async def test(service: Service) -> None:
         answer = await send("GET", getattr(service, door) + "/cookies")
@@ -192,6 +248,27 @@ def test_head_has_no_body(tmp_path: Path, door: str) -> None:
     async def test(service: Service) -> None:
         answer = await send("HEAD", getattr(service, door) + "/size/10")
         assert (answer.status_code, answer.content) == (200, b"")
+
+    run(tmp_path, test)
+
+
+@pytest.mark.parametrize(
+    ("door", "name"),
+    [
+        ("http_api", "content-length"),
+        ("http_api_v1", "content-length"),
+        ("rest_api", "x-amzn-remapped-content-length"),
+        ("function_url", "x-amzn-remapped-content-length"),
+        ("alb", "content-length"),
+    ],
+)
+def test_the_length_that_a_head_would_have_reaches_the_client_by_the_doors_name(
+    tmp_path: Path, door: str, name: str
+) -> None:
+    async def test(service: Service) -> None:
+        answer = await send("HEAD", getattr(service, door) + "/length")
+        lengths = {name: value for name, value in answer.headers.items() if "length" in name}
+        assert lengths == {name: "7"}
 
     run(tmp_path, test)
 
