@@ -310,6 +310,9 @@ def test_another_server_is_no_invoke_api(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
+FUNCTIONS = b'{"Functions": [{"FunctionName": "one"}]}'
+
+
 def test_a_host_that_the_api_refuses_is_named(tmp_path: Path) -> None:
     async def test(service: Service) -> None:
         url = service.invoke_api.replace(HOST, "127.1")  # the system's name for it, and no address
@@ -320,13 +323,36 @@ def test_a_host_that_the_api_refuses_is_named(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
-def test_a_connection_that_breaks_before_the_answer_is_exit_status_3() -> None:
-    functions = b'{"Functions": [{"FunctionName": "one"}]}'
+def test_an_invoke_api_that_fails_itself_is_exit_status_3() -> None:
+    answers = [
+        (b"200 OK", FUNCTIONS),
+        (b"500 Internal Server Error", b'{"Type": "Service", "Message": "it broke"}'),
+    ]
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for status, body in answers:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 %b\r\nContent-Length: %d\r\n\r\n" % (status, len(body)) + body)
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+
+    async def main() -> None:
+        server = await asyncio.start_server(serve, HOST, 0)
+        url = f"http://{HOST}:{server.sockets[0].getsockname()[1]}"
+        async with server:
+            done = await asyncio.to_thread(ambidex, "--event", "direct", "--url", url)
+        assert done.returncode == 3
+        assert done.stderr == "error: the Invoke API failed: HTTP status 500: it broke\n"
+
+    asyncio.run(main())
+
+
+def test_a_connection_that_breaks_before_the_answer_is_exit_status_3() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(functions)
-        writer.write(head + functions)
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(FUNCTIONS)
+        writer.write(head + FUNCTIONS)
         await reader.readuntil(b"\r\n\r\n")
         writer.close()
         await writer.wait_closed()

@@ -85,6 +85,24 @@ def test_boto3_gets_the_functions_result(tmp_path: Path) -> None:
     call(tmp_path, test)
 
 
+@pytest.mark.parametrize("payload", [{}, {"Payload": b""}], ids=["none", "empty"])
+def test_without_a_payload_the_event_is_an_empty_object(
+    tmp_path: Path, payload: dict[str, bytes]
+) -> None:
+    app = """
+    import json
+    async def app(scope, receive, send):
+        assert scope["type"] == "http"
+        await answer(send, body=json.dumps(scope["aws.event"]).encode())
+    """
+
+    def test(client: Any, name: str) -> None:
+        answer = client.invoke(FunctionName=name, **payload)
+        assert json.loads(answer["Payload"].read()) == {}
+
+    call(tmp_path, test, app, '[tool.ambidex.lambda]\nevents-path = "/events"')
+
+
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:{name}"
 
 

@@ -92,6 +92,15 @@ async def process_state(pid: int, wanted: str) -> None:
         await asyncio.sleep(0.005)
 
 
+# A runtime that takes an event and does nothing with it.
+ASKS_ONCE = """
+import os, time, urllib.request
+api = os.environ["AWS_LAMBDA_RUNTIME_API"]
+urllib.request.urlopen(f"http://{api}/2018-06-01/runtime/invocation/next").read()
+time.sleep(600)
+"""
+
+
 def test_the_lifespan_starts_once_in_an_environment_for_a_hundred_requests(tmp_path: Path) -> None:
     async def test(service: Service) -> None:
         bodies = {(await get(service, "/started")).text for _ in range(100)}
@@ -234,6 +243,16 @@ def test_an_environment_killed_in_mid_request_is_an_error_and_is_replaced(
         assert (await get(service, "/pid")).status_code == 200
 
     run(tmp_path, test)
+
+
+def test_that_the_end_takes_an_invocation_with_it_is_no_news(tmp_path: Path) -> None:
+    async def test(service: Service) -> None:
+        service.service.invoke(b"{}")
+        await service.logged("START")
+        await service.service.close()
+        assert not any(line.startswith(("END", "REPORT")) for line in service.log)
+
+    run(tmp_path, test, command=("python", "-u", "-c", ASKS_ONCE))
 
 
 def test_an_environment_killed_while_it_waits_is_replaced_without_an_error(tmp_path: Path) -> None:
