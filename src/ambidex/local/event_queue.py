@@ -8,6 +8,7 @@ Source: lambda/latest/dg/invocation-async-error-handling.html
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,6 +99,7 @@ class EventQueue:
         self._retries = retries
         self._loop = asyncio.get_running_loop()
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._throttled: deque[asyncio.Future[None]] = deque()  # in the order in which they wait
 
     def put(self, event: bytes, trace_id: str) -> str:
         """Queue an event.
@@ -130,14 +132,20 @@ class EventQueue:
                 attempts = attempts._replace(throttled=attempts.throttled + 1)
             else:
                 attempts, last = Attempts(attempts.invoked + 1), outcome
+                self._let_next_try()
             age_s = self._loop.time() - queued_s
             decision = decide(attempts, outcome, age_s, self._retries)
             if isinstance(decision, Retry):
-                reason = f"failed ({outcome.error_type})" if outcome else "is throttled"
-                logger.info(
-                    "event %s %s: it is tried again in %g s", request_id, reason, decision.delay_s
-                )
-                await asyncio.sleep(decision.delay_s)
+                if attempts.throttled <= 1:  # once is enough for a long wait
+                    reason = f"failed ({outcome.error_type})" if outcome else "is throttled"
+                    logger.info(
+                        "event %s %s: it is tried again in %g s",
+                        request_id, reason, decision.delay_s,
+                    )  # fmt: skip
+                if outcome is None:
+                    await self._wait_for_turn(decision.delay_s)
+                else:
+                    await asyncio.sleep(decision.delay_s)
                 continue
             if isinstance(decision, Discard):
                 self._discard(
@@ -156,6 +164,21 @@ class EventQueue:
             return invocation.outcome.result()
         except ThrottledError:
             return None
+
+    async def _wait_for_turn(self, longest_s: float) -> None:
+        """Wait until another event leaves an environment, or for a time."""
+        turn = self._loop.create_future()
+        self._throttled.append(turn)
+        try:
+            await asyncio.wait({turn}, timeout=longest_s)
+        finally:
+            if not turn.done():
+                self._throttled.remove(turn)
+
+    def _let_next_try(self) -> None:
+        # All of them at once would find one environment, and wait the longer for the next.
+        if self._throttled:
+            self._throttled.popleft().set_result(None)
 
     def _discard(self, letter: DeadLetter) -> None:
         if letter.condition == "EventAgeExceeded":
