@@ -383,6 +383,7 @@ def test_a_bad_request_is_the_error_that_aws_gives(
         pytest.param({"X-Amz-Client-Context": "@@@a"}, b"{}", id="a context that is no base64"),
         pytest.param({"X-Amz-Client-Context": "W10="}, b"{}", id="a context that is no object"),
         pytest.param({}, b"1" * 5000, id="more digits than Python takes"),
+        pytest.param({}, b'{"a": NaN}', id="a number that JSON has not"),
         pytest.param({}, b"[" * 200_000, id="nested beyond the stack"),
     ],
 )

@@ -120,6 +120,10 @@ class InvokeApi:
         exchange.respond(200, tuple(headers), outcome.payload)
 
 
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is Python's own")
+
+
 def _check_host(host: str) -> None:
     # A web page whose name leads to 127.0.0.1 could read the function's variables otherwise, which
     # may be secrets: browsers take the page and this API for one origin then (DNS rebinding).
@@ -152,7 +156,7 @@ def refuse(status: int) -> tuple[Headers, bytes]:
 async def _event(exchange: ServerExchange, limit_bytes: int) -> bytes:
     try:
         event = await exchange.read_body(limit_bytes) or b"{}"
-        loads(event)
+        loads(event, parse_constant=_refuse_constant)
     except BodyTooLarge:
         raise CallError(
             413,
