@@ -21,8 +21,6 @@ DEFAULT_STAGE = "$default"
 # Those of API Gateway, which alone have stages and custom domains.
 _APIS = ("http-api", "http-api-v1", "rest-api")
 
-_STATUSES = re.compile(r"([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?")
-
 
 class SettingError(AmbidexError):
     """A setting that is unknown or out of range; the user's fault."""
@@ -183,7 +181,8 @@ def _events_path(value: object) -> str:
 
 def _statuses(text: str) -> range:
     """The statuses of an entry; none if it is neither a status nor a range."""
-    ends = _STATUSES.fullmatch(text)
+    # Not compiled at import: most functions name no status.
+    ends = re.fullmatch(r"([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?", text)
     return range(int(ends[1]), int(ends[2] or ends[1]) + 1) if ends else range(0)
 
 

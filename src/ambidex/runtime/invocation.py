@@ -4,13 +4,11 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ambidex.asgi.events_path import closed
 from ambidex.asgi.exchange import Exchange
 from ambidex.asgi.scope import http_scope
 from ambidex.asgi.types import App
 from ambidex.events.detect import NotHttpError, Source, detect
 from ambidex.http import Request, Response
-from ambidex.runtime import event_request
 from ambidex.runtime.event_json import dumps, loads
 
 if TYPE_CHECKING:
@@ -43,9 +41,15 @@ class Answer(NamedTuple):
 
 def function(app: App, state: dict[str, Any], settings: "LambdaSettings") -> Function:
     """The function that an app is with these settings."""
+    outside = app
+    if settings.events_path:
+        # Here and below: what is for events that are no HTTP requests is imported for these only.
+        from ambidex.asgi.events_path import closed
+
+        outside = closed(app, settings.events_path, settings.base_path)
     return Function(
         app,
-        closed(app, settings.events_path, settings.base_path),
+        outside,
         state,
         settings.base_path,
         settings.events_path,
@@ -75,6 +79,8 @@ async def invoke(
     """
     source = _source(event, function.events_path)
     if source is None:
+        from ambidex.runtime import event_request
+
         app = function.app
         document = event_request.dumped(event) if document is None else document
         request = event_request.to_request(document, function.events_path)
@@ -111,10 +117,8 @@ def result(function: Function, answer: Answer) -> Any:  # noqa: ANN401 – any J
         InvocationError: the response fails the invocation.
     """
     source, response = answer.source, answer.response
-    if response.status in function.failing_statuses:
-        raise event_request.error_status(answer.request, response)
-    if source is None:
-        return loads(event_request.to_result(answer.request, response))
+    if source is None or response.status in function.failing_statuses:
+        return loads(_of_no_source(function, answer))
     value = source.to_result(response)
     if len(response.body) <= _SMALL_BODY_BYTES and len(response.headers) < 100:
         return value
@@ -128,13 +132,19 @@ def result_json(function: Function, answer: Answer) -> bytes:
         InvocationError: the response fails the invocation.
     """
     source, response = answer.source, answer.response
-    if response.status in function.failing_statuses:
-        raise event_request.error_status(answer.request, response)
-    if source is None:
-        return event_request.to_result(answer.request, response)
+    if source is None or response.status in function.failing_statuses:
+        return _of_no_source(function, answer)
     document = dumps(source.to_result(response))
     too_large = _too_large(source, len(document))
     return dumps(too_large) if too_large else document
+
+
+def _of_no_source(function: Function, answer: Answer) -> bytes:
+    from ambidex.runtime import event_request
+
+    if answer.response.status in function.failing_statuses:
+        raise event_request.error_status(answer.request, answer.response)
+    return event_request.to_result(answer.request, answer.response)
 
 
 def _too_large(source: Source, result_bytes: int) -> dict[str, Any] | None:
