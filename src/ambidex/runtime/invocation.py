@@ -118,7 +118,7 @@ def result(function: Function, answer: Answer) -> Any:  # noqa: ANN401 – any J
     """
     source, response = answer.source, answer.response
     if source is None or response.status in function.failing_statuses:
-        return loads(_of_no_source(function, answer))
+        return loads(_json_or_error(function, answer))
     value = source.to_result(response)
     if len(response.body) <= _SMALL_BODY_BYTES and len(response.headers) < 100:
         return value
@@ -133,13 +133,13 @@ def result_json(function: Function, answer: Answer) -> bytes:
     """
     source, response = answer.source, answer.response
     if source is None or response.status in function.failing_statuses:
-        return _of_no_source(function, answer)
+        return _json_or_error(function, answer)
     document = dumps(source.to_result(response))
     too_large = _too_large(source, len(document))
     return dumps(too_large) if too_large else document
 
 
-def _of_no_source(function: Function, answer: Answer) -> bytes:
+def _json_or_error(function: Function, answer: Answer) -> bytes:
     from ambidex.runtime import event_request
 
     if answer.response.status in function.failing_statuses:
