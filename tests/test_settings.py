@@ -60,6 +60,13 @@ DEFAULTS = {
     ("lambda", "concurrency"): 10,
     ("lambda", "events-path"): "",
     ("lambda", "error-statuses"): (),
+    ("lambda", "response"): "buffered",
+    ("lambda", "deadline-margin"): 0.25,
+    ("lambda", "authorization-source"): "",
+    ("lambda", "snap-start"): False,
+    ("lambda", "lifespan"): "snapshot",
+    ("lambda", "max-concurrency"): 0,
+    ("lambda", "workers"): 1,
     ("ecs", "cpu"): 512,
     ("ecs", "memory"): 1024,
     ("ecs", "host"): "0.0.0.0",
@@ -142,6 +149,14 @@ def line(section: str, key: str, value: object) -> str:
         ("lambda", "concurrency", 1000),
         ("lambda", "events-path", "/events"),
         ("lambda", "error-statuses", ["500-599", "429", "100-100"]),
+        ("lambda", "response", "stream"),
+        ("lambda", "deadline-margin", 0),
+        ("lambda", "deadline-margin", 2.5),
+        ("lambda", "authorization-source", "X-Authorization"),
+        ("lambda", "snap-start", True),
+        ("lambda", "lifespan", "restore"),
+        ("lambda", "max-concurrency", 64),
+        ("lambda", "workers", 192),
         ("ecs", "host", "127.0.0.1"),
         ("ecs", "port", 0),
         ("ecs", "port", 65535),
@@ -226,6 +241,21 @@ def out_of_range(section: str, key: str, value: object, problem: str) -> Any:
         ),
         out_of_range("lambda", "base-path", "api", "must be a path that starts with /"),
         out_of_range("lambda", "base-path", 1, "must be a path that starts with /"),
+        out_of_range("lambda", "response", "chunked", "must be one of buffered, stream"),
+        *(
+            out_of_range(
+                "lambda", "deadline-margin", margin, "must be a number of seconds from 0 to 60"
+            )
+            for margin in (-0.1, 60.1, "1", True)
+        ),
+        *(
+            out_of_range("lambda", "authorization-source", name, "must be the name of a header")
+            for name in ("X Authorization", "x:", "é", 1)
+        ),
+        out_of_range("lambda", "snap-start", 1, "must be true or false"),
+        out_of_range("lambda", "lifespan", "auto", "must be one of snapshot, restore"),
+        out_of_range("lambda", "max-concurrency", -1, "must be a whole number from 0 to 1000"),
+        out_of_range("lambda", "workers", 0, "must be a whole number from 1 to 192"),
         out_of_range("lambda", "concurrency", 0, "must be a whole number from 1 to 1000"),
         out_of_range("lambda", "concurrency", 1001, "must be a whole number from 1 to 1000"),
         out_of_range("lambda", "events-path", "events", "must be a path that starts with /"),
@@ -330,6 +360,33 @@ def test_what_only_apis_have_and_another_front_door_exclude_each_other(
         f"other, for only APIs have a {key}"
     )
     assert error.hint == f"take {key} out, or choose one of http-api, http-api-v1, rest-api"
+
+
+@pytest.mark.parametrize("margin", [1, 1.5])
+def test_a_deadline_margin_leaves_time_for_the_app(tmp_path: Path, margin: float) -> None:
+    error = error_of(tmp_path, f"[tool.ambidex.lambda]\ntimeout = 1\ndeadline-margin = {margin}\n")
+
+    assert error.message == (
+        f"[tool.ambidex.lambda] deadline-margin = {margin:g} must be less than timeout = 1, or "
+        "every request is late"
+    )
+
+
+def test_the_image_knows_no_time_out_that_its_deadline_margin_had_to_be_less_than() -> None:
+    settings = from_environ({"AMBIDEX_LAMBDA_DEADLINE_MARGIN": "45"})
+
+    assert settings.aws_lambda.deadline_margin == 45
+
+
+def test_managed_instances_and_snapshots_exclude_each_other(tmp_path: Path) -> None:
+    toml = "[tool.ambidex.lambda]\nsnap-start = true\nmax-concurrency = 16\n"
+    error = error_of(tmp_path, toml)
+
+    assert error.message == (
+        "[tool.ambidex.lambda] snap-start = true and max-concurrency = 16 exclude each other, for "
+        "Managed Instances have no snapshots"
+    )
+    assert error.hint == "take one of them out"
 
 
 def test_an_error_shows_at_most_200_characters_of_a_value(tmp_path: Path) -> None:
@@ -700,6 +757,8 @@ def test_the_defaults_go_through_the_environment_and_back() -> None:
 
 # Numbers that may be together; a number that is not here keeps its default.
 NUMBERS: dict[str, st.SearchStrategy[Any]] = {
+    "AMBIDEX_LAMBDA_DEADLINE_MARGIN": st.floats(0, 28),
+    "AMBIDEX_LAMBDA_WORKERS": st.integers(1, 192),
     "AMBIDEX_ECS_PORT": st.integers(0, 65535),
     "AMBIDEX_ECS_DRAIN": st.integers(0, 59),
     "AMBIDEX_ECS_STOP_TIMEOUT": st.integers(60, 120),
@@ -711,6 +770,8 @@ def values_for(setting: Setting) -> st.SearchStrategy[Any]:
     """Values that a setting takes, by its default's type and its range."""
     if setting.variable in NUMBERS:
         return NUMBERS[setting.variable]
+    if setting.key == "authorization-source":
+        return st.from_regex(r"[!#$%&'*+.^_`|~0-9A-Za-z-]*", fullmatch=True)
     if setting.key == "error-statuses":
         statuses = st.integers(100, 599)
         ranges = st.tuples(statuses, statuses).map(lambda ends: "{}-{}".format(*sorted(ends)))

@@ -40,6 +40,13 @@ class LambdaSettings(NamedTuple):
     concurrency: int
     events_path: str
     error_statuses: tuple[str, ...]
+    response: str
+    deadline_margin: float  # seconds
+    authorization_source: str
+    snap_start: bool
+    lifespan: str
+    max_concurrency: int
+    workers: int
 
     @property
     def failing_statuses(self) -> frozenset[int]:
@@ -118,6 +125,20 @@ def _between(low: int, high: int) -> Check:
     return check
 
 
+def _seconds(high: int) -> Check:
+    def check(value: object) -> str:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if is_number and 0 <= value <= high:  # type: ignore[operator]  # is_number says so
+            return ""
+        return f"must be a number of seconds from 0 to {high}"
+
+    return check
+
+
+def _flag(value: object) -> str:
+    return "" if isinstance(value, bool) else "must be true or false"
+
+
 def _one_of(*names: str) -> Check:
     return lambda value: "" if value in names else f"must be one of {', '.join(names)}"
 
@@ -177,6 +198,15 @@ def _events_path(value: object) -> str:
     # "/" would close the app's first page to everybody.
     is_root = isinstance(value, str) and value != "" and not unquote(value).strip("/\n")
     return "must be a path below /" if is_root else _base_path(value)
+
+
+def _header_name(value: object) -> str:
+    # The characters of a token, RFC 9110 5.6.2.
+    is_name = isinstance(value, str) and all(
+        character.isascii() and (character.isalnum() or character in "!#$%&'*+-.^_`|~")
+        for character in value
+    )
+    return "" if is_name else "must be the name of a header"
 
 
 def _statuses(text: str) -> range:
@@ -323,6 +353,60 @@ TABLE = (
         True,
     ),
     Setting(
+        "lambda",
+        "response",
+        "buffered",
+        _one_of("buffered", "stream"),
+        "buffered, stream",
+        "Whether responses are streamed to Function URLs and REST APIs; others take none.",
+        True,
+    ),
+    Setting(
+        "lambda",
+        "deadline-margin",
+        0.25,
+        _seconds(60),
+        "0–60",
+        "Seconds before the time-out at which a request is answered with a 504; 0: not at all.",
+        True,
+    ),
+    Setting(
+        "lambda",
+        "authorization-source",
+        "",
+        _header_name,
+        "",
+        "The header that the app gets as Authorization, where IAM needs that one itself.",
+        True,
+    ),
+    Setting("lambda", "snap-start", False, _flag, "", "Whether environments start from snapshots."),
+    Setting(
+        "lambda",
+        "lifespan",
+        "snapshot",
+        _one_of("snapshot", "restore"),
+        "snapshot, restore",
+        "With SnapStart: whether the app starts before the snapshot or after each restore.",
+        True,
+    ),
+    Setting(
+        "lambda",
+        "max-concurrency",
+        0,
+        _between(0, 1000),
+        "0–1000",
+        "Requests in one environment at a time, on Managed Instances; 0: an ordinary function.",
+    ),
+    Setting(
+        "lambda",
+        "workers",
+        1,
+        _between(1, 192),
+        "1–192",
+        "Processes in one environment, on Managed Instances; one for each vCPU is enough.",
+        True,
+    ),
+    Setting(
         "ecs",
         "cpu",
         512,
@@ -416,7 +500,9 @@ def from_pyproject(path: "Path", overrides: Mapping[str, Any] | None = None) -> 
         raise SettingError(f"{path} cannot be read: {error.strerror}") from None
     values = dict(_from_tables(_table(_table(document, "tool"), "ambidex")))
     values.update(overrides or {})
-    return _settings(values)
+    settings = _settings(values)
+    _check_function(settings.aws_lambda)
+    return settings
 
 
 def from_environ(environ: Mapping[str, str]) -> Settings:
@@ -481,9 +567,9 @@ def _from_tables(tables: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _from_text(setting: Setting, text: str) -> Any:  # noqa: ANN401 – each has its own type
-    if isinstance(setting.default, int):
+    if isinstance(setting.default, int | float):
         try:
-            return int(text)
+            return type(setting.default)(text)
         except ValueError:
             return text  # its check says what is wrong
     if isinstance(setting.default, list):
@@ -511,6 +597,21 @@ def _settings(values: Mapping[str, Any]) -> Settings:
     _check_front_door(aws_lambda)
     _check_pairs(ecs)
     return Settings(**sections[""], aws_lambda=aws_lambda, ecs=ecs)
+
+
+def _check_function(aws_lambda: LambdaSettings) -> None:
+    if aws_lambda.deadline_margin >= aws_lambda.timeout:
+        raise SettingError(
+            f"[tool.ambidex.lambda] deadline-margin = {aws_lambda.deadline_margin:g} must be less "
+            f"than timeout = {aws_lambda.timeout}, or every request is late"
+        )
+    if aws_lambda.snap_start and aws_lambda.max_concurrency:
+        raise SettingError(
+            "[tool.ambidex.lambda] snap-start = true and max-concurrency = "
+            f"{aws_lambda.max_concurrency} exclude each other, for Managed Instances have no "
+            "snapshots",
+            "take one of them out",
+        )
 
 
 def _check_front_door(aws_lambda: LambdaSettings) -> None:
