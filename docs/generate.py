@@ -289,7 +289,9 @@ def _exchange() -> Iterable[str]:
     yield ""
     yield (
         "The response is complete, and leaves, in COMPLETE, while the app may go on. FAILED is "
-        "answered with `500 Internal Server Error`, as uvicorn does, and the reason is logged."
+        "answered with `500 Internal Server Error`, as uvicorn does, and the reason is logged. "
+        "Whether there is a stream is decided when the first piece of the body comes: by the "
+        "setting `response`, the event source and the status."
     )
 
 
@@ -300,7 +302,9 @@ def _step(step: Step) -> str:
 def _cell(state: State, step: Step) -> str:
     if (state, step) in TRANSITIONS:
         return TRANSITIONS[state, step].name
-    return "–" if state is State.FAILED and step in (Step.RETURN, Step.RAISE) else "*error*"
+    is_over = state in (State.FAILED, State.BROKEN) and step in (Step.RETURN, Step.RAISE)
+    is_streamed = state is State.STREAMING and step is Step.BODY
+    return "–" if is_over or is_streamed else "*error*"
 
 
 # Sample events

@@ -19,15 +19,45 @@ START: Message = {
 BODY: Message = {"type": "http.response.body", "body": b"a", "more_body": True}
 LAST_BODY: Message = {"type": "http.response.body", "body": b"b"}
 
-MESSAGES = {Step.START: START, Step.BODY: BODY, Step.LAST_BODY: LAST_BODY}
+MESSAGES = {Step.START: START, Step.BODY: BODY, Step.PIECE: BODY, Step.LAST_BODY: LAST_BODY}
 
 # The shortest way of an app into each state.
 WAYS: dict[State, list[Message]] = {
     State.WAITING: [],
     State.STARTED: [START],
+    State.STREAMING: [START, BODY],
     State.COMPLETE: [START, LAST_BODY],
     State.FAILED: [],  # it is an app that has returned; see `in_state`
+    State.BROKEN: [START, BODY],  # and has returned
 }
+
+
+class Pieces:
+    """A stream that keeps what it gets; after `most` pieces it takes no more."""
+
+    def __init__(self, most: int = 100) -> None:
+        self.opened: list[Response] = []
+        self.got: list[object] = []
+        self._most = most
+
+    def open(self, response: Response) -> "Pieces":
+        self.opened.append(response)
+        return self
+
+    @property
+    def is_closed(self) -> bool:
+        return len(self.got) >= self._most
+
+    async def write(self, piece: bytes) -> None:
+        if self.is_closed:
+            raise BrokenPipeError
+        self.got.append(piece)
+
+    def end(self, piece: bytes) -> None:
+        self.got += [piece, "end"]
+
+    def abort(self, error: BaseException | None) -> None:
+        self.got.append(repr(error))
 
 
 def scripted(*messages: Message) -> App:
@@ -47,12 +77,13 @@ def answered(app: App, *, body: bytes = b"", is_head: bool = False) -> list[Resp
     return responses
 
 
-async def in_state(state: State) -> Exchange:
-    exchange = Exchange(b"", False, lambda _: None)
-    if state is State.FAILED:
-        await exchange.run(scripted(), {})
-    for message in WAYS[state]:
-        await exchange.send(message)
+async def in_state(state: State, *, has_stream: bool = False) -> Exchange:
+    exchange = Exchange(b"", False, lambda _: None, Pieces().open if has_stream else None)
+    if state in (State.FAILED, State.BROKEN):
+        await exchange.run(scripted(*WAYS[state]), {})
+    else:
+        for message in WAYS[state]:
+            await exchange.send(message)
     assert exchange.state is state
     return exchange
 
@@ -82,14 +113,18 @@ def _raising(error: BaseException, *before: Message) -> App:
         for state in State
         for step in Step
         # An app that has been answered for is over.
-        if not (state is State.FAILED and step in (Step.RETURN, Step.RAISE))
+        if not (state in (State.FAILED, State.BROKEN) and step in (Step.RETURN, Step.RAISE))
+        # The first piece decides whether there is a stream.
+        if not (state is State.STREAMING and step is Step.BODY)
     ],
 )
 def test_every_step_leads_where_the_table_says_or_is_an_error_to_the_app(
     state: State, step: Step
 ) -> None:
+    has_stream = step is Step.PIECE or state in (State.STREAMING, State.BROKEN)
+
     async def walk() -> State:
-        exchange = await in_state(state)
+        exchange = await in_state(state, has_stream=has_stream)
         if (state, step) not in TRANSITIONS:
             with pytest.raises(RuntimeError, match="unexpected ASGI message") as error:
                 await take(exchange, step)
@@ -103,17 +138,22 @@ def test_every_step_leads_where_the_table_says_or_is_an_error_to_the_app(
 
 
 def test_the_table_is_the_specification() -> None:
-    waiting, started, complete, failed = State
-    start, body, last_body, returns, raises = Step
+    waiting, started, streaming, complete, failed, broken = State
+    start, body, piece, last_body, returns, raises = Step
 
     assert {
         (waiting, start): started,
         (waiting, returns): failed,
         (waiting, raises): failed,
         (started, body): started,
+        (started, piece): streaming,
         (started, last_body): complete,
         (started, returns): failed,
         (started, raises): failed,
+        (streaming, piece): streaming,
+        (streaming, last_body): complete,
+        (streaming, returns): broken,
+        (streaming, raises): broken,
         (complete, returns): complete,
         (complete, raises): complete,
     } == TRANSITIONS
@@ -542,3 +582,140 @@ def test_starlettes_streams_and_background_tasks_work() -> None:
 
     assert responses[0].body == b"0;1;2;"
     assert order == ["response", "background work"]
+
+
+# Streams
+
+
+def streamed(app: App, pieces: Pieces, *, is_head: bool = False) -> list[Response]:
+    """What is answered in one piece, of an app whose responses may be streamed."""
+    responses: list[Response] = []
+    asyncio.run(Exchange(b"", is_head, responses.append, pieces.open).run(app, {}))
+    return responses
+
+
+def test_a_response_in_pieces_goes_to_the_stream_piece_by_piece() -> None:
+    pieces = Pieces()
+
+    assert streamed(scripted(START, BODY, BODY, LAST_BODY), pieces) == []
+    assert pieces.opened == [Response(200, ((b"content-type", b"text/plain"),))]
+    assert pieces.got == [b"a", b"a", b"b", "end"]
+
+
+@pytest.mark.parametrize(
+    ("app", "is_head", "response"),
+    [
+        pytest.param(
+            scripted(START, LAST_BODY),
+            False,
+            Response(200, ((b"content-type", b"text/plain"),), b"b"),
+            id="all there at once",
+        ),
+        pytest.param(
+            scripted(START, BODY, LAST_BODY),
+            True,
+            Response(200, ((b"content-type", b"text/plain"),)),
+            id="HEAD",
+        ),
+        pytest.param(
+            scripted({**START, "status": 204}, BODY, LAST_BODY),
+            False,
+            Response(204, ((b"content-type", b"text/plain"),)),
+            id="204",
+        ),
+        pytest.param(scripted(), False, INTERNAL_SERVER_ERROR, id="nothing sent"),
+        pytest.param(scripted(START), False, INTERNAL_SERVER_ERROR, id="returned before a piece"),
+        pytest.param(
+            _raising(ValueError("x"), START),
+            False,
+            INTERNAL_SERVER_ERROR,
+            id="raised before a piece",
+        ),
+    ],
+)
+def test_what_has_no_first_piece_opens_no_stream(
+    app: App, is_head: bool, response: Response
+) -> None:
+    pieces = Pieces()
+
+    assert streamed(app, pieces, is_head=is_head) == [response]
+    assert pieces.opened == []
+
+
+def test_a_response_that_no_stream_is_opened_for_is_gathered() -> None:
+    responses: list[Response] = []
+    asked: list[Response] = []
+    exchange = Exchange(b"", False, responses.append, asked.append)
+    asyncio.run(exchange.run(scripted(START, BODY, BODY, LAST_BODY), {}))
+
+    assert [response.body for response in responses] == [b"aab"]
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("app", "error", "line"),
+    [
+        pytest.param(
+            _raising(ValueError("the app's own"), START, BODY),
+            """ValueError("the app's own")""",
+            "the app raised in its response: the stream ends with an error",
+            id="raises",
+        ),
+        pytest.param(
+            scripted(START, BODY),
+            "None",
+            "the app returned before its response ended: the stream ends with an error",
+            id="returns",
+        ),
+    ],
+)
+def test_a_stream_whose_app_ends_early_ends_with_an_error(
+    app: App, error: str, line: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    pieces = Pieces()
+
+    assert streamed(app, pieces) == []
+    assert pieces.got == [b"a", error]
+    assert [record.message for record in caplog.records] == [line]
+
+
+def test_an_app_waits_until_the_stream_has_room() -> None:
+    order: list[str] = []
+
+    class Slow(Pieces):
+        async def write(self, piece: bytes) -> None:
+            await asyncio.sleep(0)
+            order.append("room")
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(START)
+        await send(BODY)
+        order.append("went on")
+        await send(LAST_BODY)
+
+    streamed(app, Slow())
+
+    assert order == ["room", "went on"]
+
+
+def test_an_app_learns_that_nobody_takes_more_of_its_response(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    received: list[Message] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        disconnect = asyncio.ensure_future(receive())
+        await send(START)
+        await send(BODY)
+        with pytest.raises(BrokenPipeError):
+            await send(BODY)
+        received.append(await disconnect)
+        received.append(await receive())
+        raise BrokenPipeError("let out")
+
+    pieces = Pieces(most=1)
+
+    assert streamed(app, pieces) == []
+    assert received == [{"type": "http.disconnect"}] * 2
+    assert caplog.records == []

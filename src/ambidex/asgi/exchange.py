@@ -1,7 +1,9 @@
 """One request and its response: what an app may send, in which order, and what it receives.
 
 The app's whole response is gathered; `on_response` has it as soon as it is complete, while the
-app may go on (background tasks). The states and what leads from one to the next are one table.
+app may go on (background tasks). A response that comes in pieces may go to a stream instead, piece
+by piece, from the first piece of its body on: until then a 500 can take its place. The states and
+what leads from one to the next are one table.
 
 Source: asgi.readthedocs.io/en/latest/specs/www.html
 """
@@ -10,10 +12,14 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from ambidex.asgi.types import App, Message, Scope
 from ambidex.errors import shown
 from ambidex.http import Headers, Response
+
+if TYPE_CHECKING:
+    from ambidex.asgi.stream import Stream
 
 logger = logging.getLogger("ambidex")
 
@@ -23,8 +29,10 @@ class State(Enum):
 
     WAITING = "nothing sent yet"
     STARTED = "status and headers sent"
+    STREAMING = "a part of the body is streamed"
     COMPLETE = "the response is complete"
     FAILED = "answered with a 500 in the app's place"
+    BROKEN = "the stream ended with an error"
 
 
 class Step(Enum):
@@ -32,6 +40,7 @@ class Step(Enum):
 
     START = "http.response.start"
     BODY = "http.response.body with more_body"
+    PIECE = "http.response.body with more_body, to a stream"
     LAST_BODY = "http.response.body"
     RETURN = "the app returns"
     RAISE = "the app raises"
@@ -42,9 +51,14 @@ TRANSITIONS = {
     (State.WAITING, Step.RETURN): State.FAILED,
     (State.WAITING, Step.RAISE): State.FAILED,
     (State.STARTED, Step.BODY): State.STARTED,
+    (State.STARTED, Step.PIECE): State.STREAMING,
     (State.STARTED, Step.LAST_BODY): State.COMPLETE,
     (State.STARTED, Step.RETURN): State.FAILED,
     (State.STARTED, Step.RAISE): State.FAILED,
+    (State.STREAMING, Step.PIECE): State.STREAMING,
+    (State.STREAMING, Step.LAST_BODY): State.COMPLETE,
+    (State.STREAMING, Step.RETURN): State.BROKEN,
+    (State.STREAMING, Step.RAISE): State.BROKEN,
     (State.COMPLETE, Step.RETURN): State.COMPLETE,
     (State.COMPLETE, Step.RAISE): State.COMPLETE,
 }
@@ -66,7 +80,9 @@ class Exchange:
     Args:
         body: the request's whole body.
         is_head: whether the method is HEAD.
-        on_response: called once, as soon as the response is complete.
+        on_response: called once, as soon as the response is complete; not for a stream.
+        open_stream: called with status and headers of a response that comes in pieces; gives the
+            stream for it, or nothing if it is to be gathered.
     """
 
     __slots__ = (
@@ -77,15 +93,25 @@ class Exchange:
         "_is_head",
         "_is_received",
         "_on_response",
+        "_open_stream",
         "_status",
+        "_stream",
         "state",
     )
 
-    def __init__(self, body: bytes, is_head: bool, on_response: Callable[[Response], None]) -> None:
+    def __init__(
+        self,
+        body: bytes,
+        is_head: bool,
+        on_response: Callable[[Response], None],
+        open_stream: "Callable[[Response], Stream | None] | None" = None,
+    ) -> None:
         self.state = State.WAITING
         self._body = body
         self._is_head = is_head
         self._on_response = on_response
+        self._open_stream = open_stream
+        self._stream: Stream | None = None
         self._is_received = False
         self._status = 0
         self._headers: Headers = ()
@@ -95,29 +121,29 @@ class Exchange:
     async def run(self, app: App, scope: Scope) -> None:
         """Run the app to its end, which may be after its response.
 
-        An app that raises, or returns without a whole response, is answered for with a 500; the
-        reason is logged. What is no `Exception` goes on.
+        An app that raises, or returns without a whole response, is answered for with a 500, or its
+        stream ends with an error; the reason is logged. What is no `Exception` goes on.
         """
         try:
             await app(scope, self.receive, self.send)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            self._raised()  # nobody cancelled the request: the app let one of its own get out
-        except Exception:  # noqa: BLE001 – the app's, and this is where it is answered for
-            self._raised()
+            self._raised(error)  # nobody cancelled the request: the app let its own get out
+        except Exception as error:  # noqa: BLE001 – the app's, and this is where it is answered for
+            self._raised(error)
         else:
             if self.state is not State.COMPLETE:
                 logger.error(_FAILURES[self.state, Step.RETURN])
-            self._over(Step.RETURN)
+            self._over(Step.RETURN, None)
 
     async def receive(self) -> Message:
-        """The request, whole; afterwards the disconnect, once the response is complete."""
+        """The request, whole; afterwards the disconnect, once the response is over."""
         if not self._is_received:
             self._is_received = True
             return {"type": "http.request", "body": self._body, "more_body": False}
-        if self.state in (State.WAITING, State.STARTED):
+        if self.state in _UNFINISHED and not (self._stream and self._stream.is_closed):
             if self._completed is None:
                 self._completed = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._completed)
@@ -127,6 +153,7 @@ class Exchange:
         """Take one message of the response; one that raises has changed nothing.
 
         Raises:
+            OSError: the response is streamed, and nobody takes it any more.
             RuntimeError: the message is not one that may come now, or the status is none.
             TypeError: a header or the body is not of bytes.
         """
@@ -136,18 +163,40 @@ class Exchange:
             self._status, self._headers = _status(message), _headers(message.get("headers", ()))
             self.state = state
         elif kind == "http.response.body":
-            more_body = message.get("more_body", False)
-            state = self._after(Step.BODY if more_body else Step.LAST_BODY, kind)
-            self._chunks.append(_chunk(message))
-            self.state = state
-            if not more_body:
+            chunk = _chunk(message)
+            if not message.get("more_body", False):
+                state = self._after(Step.LAST_BODY, kind)
+                self._chunks.append(chunk)
+                self.state = state
                 self._complete()
+            elif self._streams():
+                self.state = self._after(Step.PIECE, kind)
+                await self._write(chunk)
+            else:
+                self.state = self._after(Step.BODY, kind)
+                self._chunks.append(chunk)
         else:
             raise RuntimeError(f"unexpected ASGI message {kind!r}")
 
-    def _raised(self) -> None:
-        logger.exception(_FAILURES[self.state, Step.RAISE])
-        self._over(Step.RAISE)
+    def _streams(self) -> bool:
+        """Whether the body goes to a stream, which its first piece decides."""
+        if self.state is State.STARTED and self._open_stream is not None and self._has_body():
+            self._stream = self._open_stream(Response(self._status, self._headers))
+            self._open_stream = None
+        return self._stream is not None
+
+    async def _write(self, piece: bytes) -> None:
+        assert self._stream is not None
+        try:
+            await self._stream.write(piece)
+        except OSError:
+            self._set_completed()
+            raise
+
+    def _raised(self, error: BaseException) -> None:
+        if self._stream is None or not self._stream.is_closed:
+            logger.error(_FAILURES[self.state, Step.RAISE], exc_info=error)
+        self._over(Step.RAISE, error)
 
     def _after(self, step: Step, kind: str) -> State:
         state = TRANSITIONS.get((self.state, step))
@@ -155,29 +204,49 @@ class Exchange:
             raise RuntimeError(f"unexpected ASGI message {kind!r}: {self.state.value}")
         return state
 
-    def _complete(self) -> None:
-        has_body = not self._is_head and self._status not in _BODILESS
-        body = b"".join(self._chunks) if has_body else b""
-        self._respond(Response(self._status, self._headers, body))
+    def _has_body(self) -> bool:
+        return not self._is_head and self._status not in _BODILESS
 
-    def _over(self, step: Step) -> None:
+    def _complete(self) -> None:
+        body = b"".join(self._chunks) if self._has_body() else b""
+        if self._stream is not None:
+            self._stream.end(body)
+            self._set_completed()
+        else:
+            self._respond(Response(self._status, self._headers, body))
+
+    def _over(self, step: Step, error: BaseException | None) -> None:
         was_complete = self.state is State.COMPLETE
         self.state = TRANSITIONS.get((self.state, step), self.state)
-        if not was_complete:
+        if was_complete:
+            return
+        if self._stream is not None:
+            self._stream.abort(error)
+            self._set_completed()
+        else:
             self._respond(INTERNAL_SERVER_ERROR)
 
     def _respond(self, response: Response) -> None:
         self._on_response(response)
+        self._set_completed()
+
+    def _set_completed(self) -> None:
         if self._completed is not None and not self._completed.done():
             self._completed.set_result(None)
 
 
+_UNFINISHED = (State.WAITING, State.STARTED, State.STREAMING)
+
 _FAILURES = {
     (State.WAITING, Step.RAISE): "the app raised: answered with a 500",
     (State.STARTED, Step.RAISE): "the app raised in its response: answered with a 500",
+    (State.STREAMING, Step.RAISE): "the app raised in its response: the stream ends with an error",
     (State.COMPLETE, Step.RAISE): "the app raised; its response was complete",
     (State.WAITING, Step.RETURN): "the app returned without a response: answered with a 500",
     (State.STARTED, Step.RETURN): "the app returned before its response ended: answered with a 500",
+    (State.STREAMING, Step.RETURN): (
+        "the app returned before its response ended: the stream ends with an error"
+    ),
 }
 
 
