@@ -23,10 +23,12 @@ from tests.events.cases import (  # noqa: E402 – needs the path above
     REQUESTS,
     RESPONSES,
     SOURCES,
+    STREAMED,
     Differs,
     RequestCase,
     ResponseCase,
     Source,
+    Streamed,
     difference,
 )
 from tests.events.foreign import EMULATIONS, events  # noqa: E402
@@ -130,21 +132,26 @@ def _event_sources() -> Iterable[str]:
     yield ""
     yield from _table(
         ("Source", "AWS's page"),
-        ((source.id, f"[{source.page}]({AWS}/{source.page})") for source in SOURCES),
+        ((source.id, f"[{source.page}]({AWS}/{source.page})") for source in (*SOURCES, *STREAMED)),
     )
     yield ""
     yield (
         "What two emulators make of the same requests is [a page of its own](foreign-events.md), "
         "with everything about which they disagree with us."
     )
-    for title, cases in (("Requests", REQUESTS), ("Responses", RESPONSES)):
-        yield ""
-        yield f"## {title}"
-        yield ""
-        yield from _cases(cases, SOURCES)
+    yield ""
+    yield "## Requests"
+    yield ""
+    yield from _cases(REQUESTS, SOURCES)
+    yield ""
+    yield "## Responses"
+    yield ""
+    yield from _cases(RESPONSES, (*SOURCES, *STREAMED))
 
 
-def _cases(cases: Sequence[RequestCase | ResponseCase], sources: Sequence[Source]) -> Iterable[str]:
+def _cases(
+    cases: Sequence[RequestCase | ResponseCase], sources: Sequence[Source | Streamed]
+) -> Iterable[str]:
     notes: list[str] = []
     rows = []
     for case in cases:

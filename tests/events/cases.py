@@ -107,7 +107,18 @@ class Source(NamedTuple):
         return base_path or self.mapping
 
 
-def difference(source: Source, case: RequestCase | ResponseCase) -> Differs | None:
+class Streamed(NamedTuple):
+    """An event source's streamed results, whose preludes have all of a response but its body."""
+
+    id: str
+    module: str
+    page: str
+    to_prelude: Callable[[Response], Mapping[str, Any]]
+    from_prelude: Callable[[object], Response]
+    responses: st.SearchStrategy[Response]
+
+
+def difference(source: Source | Streamed, case: RequestCase | ResponseCase) -> Differs | None:
     """Why and how a source carries a case otherwise, or None if it carries it."""
     return case.differs.get(source.id) or case.differs.get(source.module)
 
@@ -119,7 +130,7 @@ def expected_request(source: Source, case: RequestCase) -> Request:
     return source.arrived(request, case.base_path)
 
 
-def expected_response(source: Source, case: ResponseCase) -> Response:
+def expected_response(source: Source | Streamed, case: ResponseCase) -> Response:
     """The response that arrives, by the table; its header names are in lower case."""
     differs = difference(source, case)
     response = case.response._replace(**differs.arrives) if differs else case.response
@@ -226,14 +237,17 @@ def _rest_api_source(
             http_versions=("1.0", "1.1", "2"),
             bodies=bodies,
         ),
-        responses=strategies.responses(
-            strategies.grouped_headers().map(lambda headers: (*headers, _TYPE)), bodies
-        ),
+        responses=_rest_responses(bodies),
         stage="" if mapping else "/prod",
         mapping=mapping,
         is_clients_path=True,
         is_text_only=is_text_only,
     )
+
+
+def _rest_responses(bodies: st.SearchStrategy[bytes]) -> st.SearchStrategy[Response]:
+    with_type = strategies.grouped_headers().map(lambda headers: (*headers, _TYPE))
+    return strategies.responses(with_type, bodies)
 
 
 def _function_url_source() -> Source:
@@ -296,6 +310,27 @@ SOURCES = (
     _alb_source(ALB_SINGLE, alb.SINGLE_VALUE),
     _vpc_lattice_source(LATTICE_V2, 2),
     _vpc_lattice_source(LATTICE_V1, 1),
+)
+
+_REST_STREAM = "apigateway/latest/developerguide/response-transfer-mode-lambda.html"
+
+STREAMED = (
+    Streamed(
+        id="rest_api, streamed",
+        module=REST_API,
+        page=_REST_STREAM,
+        to_prelude=rest_api.to_prelude,
+        from_prelude=rest_api.from_prelude,
+        responses=_rest_responses(strategies.BODIES),
+    ),
+    Streamed(
+        id="function_url, streamed",
+        module=FUNCTION_URL,
+        page="lambda/latest/dg/runtimes-custom.html",
+        to_prelude=function_url.to_prelude,
+        from_prelude=function_url.from_prelude,
+        responses=strategies.responses(strategies.unique_headers(with_cookies=True)),
+    ),
 )
 
 # What a front door adds to every request, and whom it says the request is from.

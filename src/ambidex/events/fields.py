@@ -21,12 +21,24 @@ class EventError(AmbidexError):
     """An event or a result that is not of the form its source promises."""
 
 
+def an_object(value: object, what: str) -> Event:
+    """A value that must be an object in the JSON.
+
+    Args:
+        value: any JSON.
+        what: its name in the error.
+
+    Raises:
+        EventError: it is none.
+    """
+    if not isinstance(value, Mapping):
+        raise EventError(f"{what} must be an object in the JSON, not {shown(value)}")
+    return value
+
+
 def mapping(parent: Event, key: str) -> Event:
     """The object under `key`; missing and null are errors."""
-    value = parent.get(key)
-    if not isinstance(value, Mapping):
-        raise EventError(f"{key} must be an object in the JSON, not {shown(value)}")
-    return value
+    return an_object(parent.get(key), key)
 
 
 def optional_mapping(parent: Event, key: str) -> Event:

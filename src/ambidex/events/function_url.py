@@ -2,17 +2,22 @@
 
 1. `rawPath` is percent-encoded, as the client sent it; there is no stage in it.
 2. `requestContext.http.path` is `rawPath` without a slash at its end, so nothing is read from it.
-3. With `AuthType: AWS_IAM` the caller's identity is in `requestContext.authorizer.iam`, and
+3. With `InvokeMode: RESPONSE_STREAM` a prelude takes a result's place, with the same fields but for
+   those of the body. Whether the URL would take `multiValueHeaders` there is not documented.
+4. With `AuthType: AWS_IAM` the caller's identity is in `requestContext.authorizer.iam`, and
    `accountId` is the caller's; without, that is `anonymous`.
 
-Source: lambda/latest/dg/urls-invocation.html. That the path is encoded, and rule 2, are not on that
-page but are what AWS does; rule 2 has been measured by others (adamchainz/apig-wsgi#426).
+Source: lambda/latest/dg/urls-invocation.html, lambda/latest/dg/runtimes-custom.html. That the path
+is encoded, and rule 2, are not on these pages but are what AWS does; rule 2 has been measured by
+others (adamchainz/apig-wsgi#426).
 """
 
 from typing import Any, NamedTuple
 
 from ambidex.events import payload_2_0
 from ambidex.events.fields import Event, absolute, below, encoded, text
+from ambidex.events.payload_2_0 import from_prelude as from_prelude
+from ambidex.events.payload_2_0 import to_prelude as to_prelude
 from ambidex.events.payload_2_0 import to_response as to_response
 from ambidex.events.payload_2_0 import to_result as to_result
 from ambidex.http import Request

@@ -100,11 +100,14 @@ def to_result(response: Response, content: str, is_base64: bool) -> dict[str, An
         content: its body as JSON carries it.
         is_base64: whether that is base64.
     """
+    return {**to_prelude(response), "body": content, "isBase64Encoded": is_base64}
+
+
+def to_prelude(response: Response) -> dict[str, Any]:
+    """What stands for this response's status and headers, in a prelude as in a result."""
     return {
         "statusCode": response.status,
         "multiValueHeaders": multi_value.lists(response.headers),
-        "body": content,
-        "isBase64Encoded": is_base64,
     }
 
 

@@ -21,6 +21,7 @@ from ambidex.events.fields import (
     PROTOCOLS,
     Event,
     EventError,
+    an_object,
     common_log_time,
     header_bytes,
     header_value,
@@ -76,6 +77,13 @@ def to_request(event: Event, path: str, root_path: str) -> Request:
 
 def to_result(response: Response) -> dict[str, Any]:
     """The result that the front door turns back into this response."""
+    result = to_prelude(response)
+    result["body"], result["isBase64Encoded"] = body.encode_result(response.body)
+    return result
+
+
+def to_prelude(response: Response) -> dict[str, Any]:
+    """The prelude that a front door turns back into this response's status and headers."""
     headers: dict[str, str] = {}
     cookies = []
     for name_bytes, value_bytes in response.headers:
@@ -86,16 +94,10 @@ def to_result(response: Response) -> dict[str, Any]:
             headers[name] += f",{value}"
         else:
             headers[name] = value
-    content, is_base64 = body.encode_result(response.body)
-    result: dict[str, Any] = {
-        "statusCode": response.status,
-        "headers": headers,
-        "body": content,
-        "isBase64Encoded": is_base64,
-    }
+    prelude: dict[str, Any] = {"statusCode": response.status, "headers": headers}
     if cookies:
-        result["cookies"] = cookies
-    return result
+        prelude["cookies"] = cookies
+    return prelude
 
 
 def to_event(request: Request, door: FrontDoor, raw_path: str) -> dict[str, Any]:
@@ -168,6 +170,22 @@ def to_response(result: object) -> Response:
         )
         json_type = (b"content-type", b"application/json")
         return Response(200, (json_type,), content.encode("utf-8", "surrogatepass"))
+    return Response(status_code(result), _response_headers(result), body.decode(result))
+
+
+def from_prelude(prelude: object) -> Response:
+    """The response that a prelude begins; its body is empty here.
+
+    Raises:
+        EventError: the prelude is no object, or a field of it is of the wrong type; the function's
+            fault.
+    """
+    fields = an_object(prelude, "the prelude")
+    # No page says what a prelude without a status is; emulators take it for a 200.
+    return Response(status_code({"statusCode": 200, **fields}), _response_headers(fields))
+
+
+def _response_headers(result: Event) -> Headers:
     headers: list[tuple[bytes, bytes]] = [
         (header_bytes(name), header_value(value, name))
         for name, value in optional_mapping(result, "headers").items()
@@ -176,7 +194,7 @@ def to_response(result: object) -> Response:
         (b"set-cookie", header_bytes(cookie))
         for cookie in strings(result.get("cookies"), "cookies")
     ]
-    return Response(status_code(result), tuple(headers), body.decode(result))
+    return tuple(headers)
 
 
 def _request_headers(event: Event) -> Headers:

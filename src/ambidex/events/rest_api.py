@@ -13,10 +13,14 @@
 5. A result may have no other keys than `statusCode`, `headers`, `multiValueHeaders`, `body` and
    `isBase64Encoded`. None has to be there: the status is then 200. Without a Content-Type the
    response is application/json.
+6. With the response transfer mode STREAM a prelude takes a result's place. It may have `cookies`
+   besides what a result has, and nothing about a body: rules 3 and 4 are not for streams. That
+   rule 5 else holds for a prelude, too, is not documented.
 
 Source: apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html,
-apigateway/latest/developerguide/lambda-proxy-binary-media.html. Rules 1 and 2, and what rule 5 says
-beyond the page, have been measured on AWS by others.
+apigateway/latest/developerguide/lambda-proxy-binary-media.html,
+apigateway/latest/developerguide/response-transfer-mode-lambda.html. Rules 1 and 2, and what
+rule 5 says beyond the page, have been measured on AWS by others.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,19 +32,24 @@ from ambidex.events.fields import (
     Event,
     EventError,
     absolute,
+    an_object,
     below,
     encoded,
+    header_bytes,
     is_own_host,
     mapping,
     optional_text,
     stage_path,
     starts_with_segments,
+    strings,
     text,
 )
 from ambidex.events.payload_1_0 import Route
+from ambidex.events.payload_1_0 import to_prelude as to_prelude
 from ambidex.http import Headers, Request, Response, header
 
 _RESULT_KEYS = frozenset({"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"})
+_PRELUDE_KEYS = frozenset({"statusCode", "headers", "multiValueHeaders", "cookies"})
 _LEFT_OUT = frozenset({b"connection", b"content-length"})
 _JSON = (b"Content-Type", b"application/json")
 
@@ -108,21 +117,24 @@ def to_response(result: object, door: FrontDoor) -> Response:
     Raises:
         EventError: the result is malformed; the function's fault.
     """
-    fields = payload_1_0.result_fields(result)
-    unknown = sorted(str(key) for key in fields.keys() - _RESULT_KEYS)
-    if unknown:
-        raise EventError(f"a result for a REST API must not have the key {shown(unknown[0])}")
-    for name, value in _header_values(fields):
-        if not isinstance(value, str | bool):
-            raise EventError(f"the header {shown(name)} must be a string, not {shown(value)}")
+    fields = _checked(payload_1_0.result_fields(result), _RESULT_KEYS)
     as_it_is = fields
     if not is_binary(door.accept.partition(",")[0], door.binary_media_types):
         as_it_is = {**fields, "isBase64Encoded": False}
-    with_status = {"statusCode": 200, **fields}
-    response = payload_1_0.to_response(with_status, body.decode(as_it_is))
-    if header(response.headers, b"content-type") is None:
-        return response._replace(headers=(_JSON, *response.headers))
-    return response
+    return _response(fields, body.decode(as_it_is))
+
+
+def from_prelude(prelude: object) -> Response:
+    """The response that a prelude begins; its body is empty here.
+
+    Raises:
+        EventError: the prelude is malformed; the function's fault.
+    """
+    fields = _checked(an_object(prelude, "the prelude"), _PRELUDE_KEYS)
+    cookies = strings(fields.get("cookies"), "cookies")
+    response = _response(fields, b"")
+    set_cookie = tuple((b"set-cookie", header_bytes(cookie)) for cookie in cookies)
+    return response._replace(headers=response.headers + set_cookie)
 
 
 def is_binary(media_type: str, binary_media_types: Iterable[str]) -> bool:
@@ -138,6 +150,23 @@ def is_binary(media_type: str, binary_media_types: Iterable[str]) -> bool:
         if binary in ("*/*", name) or (rest == "*" and name.startswith(f"{group}/")):
             return True
     return False
+
+
+def _checked(fields: Event, keys: frozenset[str]) -> Event:
+    unknown = sorted(str(key) for key in fields.keys() - keys)
+    if unknown:
+        raise EventError(f"a result for a REST API must not have the key {shown(unknown[0])}")
+    for name, value in _header_values(fields):
+        if not isinstance(value, str | bool):
+            raise EventError(f"the header {shown(name)} must be a string, not {shown(value)}")
+    return fields
+
+
+def _response(fields: Event, content: bytes) -> Response:
+    response = payload_1_0.to_response({"statusCode": 200, **fields}, content)
+    if header(response.headers, b"content-type") is None:
+        return response._replace(headers=(_JSON, *response.headers))
+    return response
 
 
 def _stage(path: str, context: Event) -> str:
