@@ -698,6 +698,16 @@ def test_an_app_waits_until_the_stream_has_room() -> None:
     assert order == ["room", "went on"]
 
 
+def test_an_app_that_raises_after_its_stream_is_logged_as_any_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    streamed(_raising(ValueError("later"), START, BODY, LAST_BODY), Pieces(most=2))
+
+    assert [record.message for record in caplog.records] == [
+        "the app raised; its response was complete"
+    ]
+
+
 def test_an_app_learns_that_nobody_takes_more_of_its_response(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

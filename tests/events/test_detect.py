@@ -43,6 +43,13 @@ def test_the_source_of_an_event_that_others_made_is_found(name: str, source: str
     assert detect(sample(name)).name == source
 
 
+@pytest.mark.parametrize("source", cases.SOURCES, ids=lambda source: source.id)
+def test_function_urls_and_rest_apis_take_streams_and_no_others(source: cases.Source) -> None:
+    has_prelude = detect(source.to_event(Request("GET", "/"))).to_prelude is not None
+
+    assert has_prelude == (source.module in ("function_url", "rest_api"))
+
+
 def test_a_custom_domain_may_be_called_after_function_urls() -> None:
     event = sample("aws-apigw-v2-request-iam")
     event["requestContext"]["domainName"] = "my-lambda-url.example.com"

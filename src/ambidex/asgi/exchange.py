@@ -130,12 +130,10 @@ class Exchange:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            self._raised(error)  # nobody cancelled the request: the app let its own get out
+            self._over(Step.RAISE, error)  # nobody cancelled it: the app let one of its own out
         except Exception as error:  # noqa: BLE001 – the app's, and this is where it is answered for
-            self._raised(error)
+            self._over(Step.RAISE, error)
         else:
-            if self.state is not State.COMPLETE:
-                logger.error(_FAILURES[self.state, Step.RETURN])
             self._over(Step.RETURN, None)
 
     async def receive(self) -> Message:
@@ -143,7 +141,7 @@ class Exchange:
         if not self._is_received:
             self._is_received = True
             return {"type": "http.request", "body": self._body, "more_body": False}
-        if self.state in _UNFINISHED and not (self._stream and self._stream.is_closed):
+        if self.state in _UNFINISHED and not self._is_lost():
             if self._completed is None:
                 self._completed = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._completed)
@@ -193,11 +191,6 @@ class Exchange:
             self._set_completed()
             raise
 
-    def _raised(self, error: BaseException) -> None:
-        if self._stream is None or not self._stream.is_closed:
-            logger.error(_FAILURES[self.state, Step.RAISE], exc_info=error)
-        self._over(Step.RAISE, error)
-
     def _after(self, step: Step, kind: str) -> State:
         state = TRANSITIONS.get((self.state, step))
         if state is None:
@@ -216,6 +209,8 @@ class Exchange:
             self._respond(Response(self._status, self._headers, body))
 
     def _over(self, step: Step, error: BaseException | None) -> None:
+        if (self.state, step) in _FAILURES and not self._is_lost():
+            logger.error(_FAILURES[self.state, step], exc_info=error)
         was_complete = self.state is State.COMPLETE
         self.state = TRANSITIONS.get((self.state, step), self.state)
         if was_complete:
@@ -225,6 +220,12 @@ class Exchange:
             self._set_completed()
         else:
             self._respond(INTERNAL_SERVER_ERROR)
+
+    def _is_lost(self) -> bool:
+        """Whether the other end has closed the stream, which is no fault of the app's."""
+        if self.state is not State.STREAMING:
+            return False
+        return self._stream is not None and self._stream.is_closed
 
     def _respond(self, response: Response) -> None:
         self._on_response(response)

@@ -14,6 +14,10 @@ class NotHttpError(EventError):
     """An event of none of the sources; the message says what it looks like."""
 
 
+Prelude = Callable[[Response], dict[str, Any]]
+"""Status and headers of a response as they go before its streamed body."""
+
+
 class Source(NamedTuple):
     """An event source as the runtime uses it, with its mode bound."""
 
@@ -22,6 +26,7 @@ class Source(NamedTuple):
     to_result: Callable[[Response], dict[str, Any]]
     result_bytes: int  # the longest result JSON it takes
     too_large: str  # what to do about a longer one
+    to_prelude: Prelude | None = None  # none: it takes no streams
 
 
 # Lambda's limit for a buffered response, and what is added to it in its own error message.
@@ -81,7 +86,14 @@ def _name(event: Event) -> str:
 @cache
 def _of_lambdas_limit(name: str) -> Source:
     module = import_module(f"ambidex.events.{name}")
-    return Source(name, module.to_request, module.to_result, LAMBDA_RESULT_BYTES, _LAMBDA_TOO_LARGE)
+    return Source(
+        name,
+        module.to_request,
+        module.to_result,
+        LAMBDA_RESULT_BYTES,
+        _LAMBDA_TOO_LARGE,
+        getattr(module, "to_prelude", None),
+    )
 
 
 def _alb(event: Event) -> Source:

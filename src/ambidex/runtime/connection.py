@@ -28,8 +28,43 @@ class Connection:
         if self._wire is not None and self._wire.is_open:
             self._wire.send(request)
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether the answer to what was sent has come, or the connection is gone."""
+        return self._wire is None or self._wire.is_answered
+
+    async def open(self) -> None:
+        """Be connected, for a request that `begin` sends.
+
+        Raises:
+            PeerError: nobody answers.
+        """
+        if self._wire is None or not self._wire.is_open:
+            self._wire = await self._open()
+
+    def begin(self, data: bytes) -> None:
+        """Send the start of a request whose body comes in pieces; `open` comes before."""
+        assert self._wire is not None
+        self._request = b""  # it cannot be sent once more
+        self._wire.send(data, is_whole=False)
+
+    def write(self, *pieces: bytes) -> None:
+        """Send more of the body of a request that was begun."""
+        assert self._wire is not None
+        self._wire.write(pieces)
+
+    async def room(self) -> None:
+        """Wait until the peer has taken most of what was written."""
+        if self._wire is not None and self._wire.room is not None:
+            await self._wire.room
+
+    def end(self, data: bytes) -> None:
+        """Send the last of a request that was begun; `reply` has its answer."""
+        assert self._wire is not None
+        self._wire.end(data)
+
     async def reply(self) -> Reply:
-        """The answer to what was started.
+        """The answer to what was started or begun.
 
         A connection that the peer closed before the first byte of an answer had been closed while
         it was idle: the request is then sent once more, on a new one.
@@ -41,6 +76,10 @@ class Connection:
             reply = await self._wire.reply()
             if reply is not None:
                 return reply
+            if not self._request:
+                raise PeerError(
+                    f"the Runtime API at {self.host} closed the connection in a response"
+                )
         self._wire = await self._open()
         self._wire.send(self._request)
         reply = await self._wire.reply()
@@ -77,22 +116,36 @@ class _Wire(asyncio.Protocol):
     def __init__(self) -> None:
         self.is_open = False
         self.is_sent = False
+        self.room: asyncio.Future[None] | None = None  # there while there is none
+        self._is_whole = True
         self._transport: asyncio.Transport
         self._parser = ReplyParser()
         self._has_data = False
         self._waiter: asyncio.Future[Reply | None]
 
-    def send(self, request: bytes) -> None:
+    @property
+    def is_answered(self) -> bool:
+        return not self.is_sent or self._waiter.done()
+
+    def send(self, request: bytes, *, is_whole: bool = True) -> None:
         self.is_sent = True
+        self._is_whole = is_whole
         self._has_data = False
         self._parser = ReplyParser()
         self._waiter = asyncio.get_running_loop().create_future()
         self._transport.write(request)
 
+    def write(self, pieces: tuple[bytes, ...]) -> None:
+        self._transport.writelines(pieces)
+
+    def end(self, data: bytes) -> None:
+        self._is_whole = True
+        self._transport.write(data)
+
     async def reply(self) -> Reply | None:
         reply = await self._waiter
         self.is_sent = False
-        if reply is not None and not reply.is_reusable:
+        if reply is not None and not (reply.is_reusable and self._is_whole):
             self.close()
         return reply
 
@@ -103,6 +156,14 @@ class _Wire(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self.is_open = True
+
+    def pause_writing(self) -> None:
+        self.room = asyncio.get_running_loop().create_future()
+
+    def resume_writing(self) -> None:
+        if self.room is not None and not self.room.done():
+            self.room.set_result(None)
+        self.room = None
 
     def data_received(self, data: bytes) -> None:
         self._has_data = True
@@ -128,6 +189,7 @@ class _Wire(asyncio.Protocol):
     def _settle(self, outcome: Reply | PeerError | None) -> None:
         if not self.is_sent or self._waiter.done():
             return
+        self.resume_writing()  # who waits for room finds out that nobody takes more
         if isinstance(outcome, PeerError):
             self._waiter.set_exception(outcome)
         else:

@@ -12,6 +12,7 @@ from ambidex.http import Request, Response
 from ambidex.runtime.event_json import dumps, loads
 
 if TYPE_CHECKING:
+    from ambidex.asgi.stream import Stream
     from ambidex.settings import LambdaSettings
 
 logger = logging.getLogger("ambidex")
@@ -29,6 +30,7 @@ class Function(NamedTuple):
     base_path: str  # percent-encoded; see the event sources
     events_path: str  # percent-encoded; empty: an event that is no HTTP request is an error
     failing_statuses: frozenset[int]
+    has_streams: bool  # whether responses are streamed to the sources that take streams
 
 
 class Answer(NamedTuple):
@@ -54,6 +56,7 @@ def function(app: App, state: dict[str, Any], settings: "LambdaSettings") -> Fun
         settings.base_path,
         settings.events_path,
         settings.failing_statuses,
+        settings.response == "stream",
     )
 
 
@@ -63,6 +66,7 @@ async def invoke(
     document: bytes | None,
     context: object,
     on_answer: Callable[[Answer], None],
+    open_stream: "Callable[[Answer], Stream] | None" = None,
 ) -> None:
     """Run the app for one event, to its end, which may be after its response.
 
@@ -71,7 +75,8 @@ async def invoke(
         event: the event as Python values.
         document: the event's JSON, where it is at hand.
         context: the Lambda context; both reach the app under Mangum's names in the scope.
-        on_answer: called once, as soon as the response is complete.
+        on_answer: called once, as soon as the response is complete; not for a stream.
+        open_stream: called with status and headers of a response that is to be streamed.
 
     Raises:
         EventError: the event is malformed, or is no HTTP request and there is no events path;
@@ -90,12 +95,36 @@ async def invoke(
     scope = http_scope(request, function.state)
     scope["aws.event"] = event
     scope["aws.context"] = context
+    opens = None
+    if open_stream is not None and function.has_streams:
+        opens = _opener(function, source, request, open_stream)
     exchange = Exchange(
         request.body,
         request.method == "HEAD",
         lambda response: on_answer(Answer(source, request, response)),
+        opens,
     )
     await exchange.run(app, scope)
+
+
+def _opener(
+    function: Function,
+    source: Source | None,
+    request: Request,
+    open_stream: "Callable[[Answer], Stream]",
+) -> "Callable[[Response], Stream | None]":
+    def opens(response: Response) -> "Stream | None":
+        answer = Answer(source, request, response)
+        return open_stream(answer) if is_streamed(function, answer) else None
+
+    return opens
+
+
+def is_streamed(function: Function, answer: Answer) -> bool:
+    """Whether a response, which may be all there, is posted in streaming mode."""
+    if not function.has_streams or answer.source is None or answer.source.to_prelude is None:
+        return False
+    return answer.response.status not in function.failing_statuses
 
 
 def _source(event: object, events_path: str) -> Source | None:

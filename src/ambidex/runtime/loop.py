@@ -9,15 +9,20 @@ Source: lambda/latest/dg/runtimes-custom.html, lambda/latest/dg/lambda-runtime-e
 import asyncio
 import logging
 from collections.abc import MutableMapping
+from typing import TYPE_CHECKING
 
+from ambidex.events.detect import Prelude
 from ambidex.events.fields import EventError
 from ambidex.runtime import log, messages
 from ambidex.runtime.connection import Connection
 from ambidex.runtime.context import LambdaContext
 from ambidex.runtime.errors import InvocationError, error_document
 from ambidex.runtime.event_json import MalformedEventError, loads
-from ambidex.runtime.invocation import Answer, Function, invoke, result_json
+from ambidex.runtime.invocation import Answer, Function, invoke, is_streamed, result_json
 from ambidex.runtime.messages import Invocation, PeerError, Reply
+
+if TYPE_CHECKING:
+    from ambidex.runtime.response_stream import ResponseStream
 
 logger = logging.getLogger("ambidex")
 
@@ -54,7 +59,13 @@ async def _answer(
     invocation: Invocation,
     environ: MutableMapping[str, str],
 ) -> None:
+    def open_stream(answer: Answer) -> "ResponseStream":
+        return _open_stream(connection, invocation, answer)
+
     def respond(answer: Answer) -> None:
+        if is_streamed(function, answer):
+            _post_stream(connection, invocation, answer)
+            return
         try:
             document = result_json(function, answer)
         except InvocationError as error:
@@ -65,11 +76,32 @@ async def _answer(
     context = LambdaContext(invocation, environ)
     try:
         event = loads(invocation.event)
-        await invoke(function, event, invocation.event, context, respond)
+        await invoke(function, event, invocation.event, context, respond, open_stream)
     except MalformedEventError as error:
         _fail(connection, invocation, "Runtime.UnmarshalError", error.message)
     except EventError as error:
         _fail(connection, invocation, "Runtime.UnsupportedEvent", error.message)
+
+
+def _post_stream(connection: Connection, invocation: Invocation, answer: Answer) -> None:
+    from ambidex.runtime.response_stream import whole
+
+    prelude = _prelude(answer)
+    connection.start(whole(connection.host, invocation, answer.response, prelude))
+
+
+def _open_stream(
+    connection: Connection, invocation: Invocation, answer: Answer
+) -> "ResponseStream":
+    from ambidex.runtime.response_stream import ResponseStream
+
+    return ResponseStream(connection, invocation, answer.response, _prelude(answer))
+
+
+def _prelude(answer: Answer) -> Prelude:
+    assert answer.source is not None
+    assert answer.source.to_prelude is not None
+    return answer.source.to_prelude
 
 
 def _fail(connection: Connection, invocation: Invocation, kind: str, message: str) -> None:

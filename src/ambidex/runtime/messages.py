@@ -52,6 +52,25 @@ def result_request(host: str, invocation: Invocation, result: bytes) -> bytes:
     return _post(host, path, _attempt(invocation), result)
 
 
+def streamed_result_head(
+    host: str, invocation: Invocation, content_type: str, trailer: str
+) -> bytes:
+    """The head of POST invocation/{id}/response in streaming mode; a chunked body follows.
+
+    Args:
+        host: the Runtime API's.
+        invocation: what is answered.
+        content_type: of the body.
+        trailer: the names of the trailers that may follow it.
+    """
+    head = (
+        f"POST {_BASE}/invocation/{invocation.request_id}/response HTTP/1.1\r\nHost: {host}\r\n"
+        f"{_attempt(invocation)}Lambda-Runtime-Function-Response-Mode: streaming\r\n"
+        f"Content-Type: {content_type}\r\nTransfer-Encoding: chunked\r\nTrailer: {trailer}\r\n\r\n"
+    )
+    return head.encode("latin-1")
+
+
 def error_request(host: str, invocation: Invocation, kind: str, document: bytes) -> bytes:
     """POST invocation/{id}/error."""
     path = f"/invocation/{invocation.request_id}/error"
