@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ambidex.runtime import messages
-from ambidex.runtime.messages import Invocation, PeerError, Reply, ReplyParser
+from ambidex.runtime.messages import Invocation, PeerError, Reply, ReplyParser, whole_reply
 
 EVENT = b'{"a": 1}'
 SIZED = b"HTTP/1.1 200 OK\r\nX-A: 1\r\nContent-Length: 8\r\n\r\n" + EVENT
@@ -56,6 +56,38 @@ def test_any_body_survives_any_cut(body: bytes, cuts: list[int]) -> None:
         at = max(at, cut)
     assert reply is not None
     assert reply.body == body
+
+
+STATUSES = st.sampled_from([100, 200, 202, 204, 304, 403, 413, 500, 999])
+LINES = st.lists(
+    st.sampled_from(
+        [
+            b"Content-Length: 3", b"content-length:3", b"Content-Length: 03", b"Content-Length: 4",
+            b"Connection: close", b"Transfer-Encoding: chunked", b"no colon", b"A: b:c", b":",
+        ]
+    ),
+    max_size=4,
+)  # fmt: skip
+
+
+@given(
+    st.sampled_from([b"HTTP/1.1 ", b"HTTP/1.0 ", b"HTTP/1.1", b"HTTP/2 "]),
+    STATUSES,
+    LINES,
+    st.binary(max_size=4) | st.just(b"abc"),
+)
+def test_an_answer_taken_whole_is_the_one_that_the_parser_gives(
+    version: bytes, status: int, lines: list[bytes], body: bytes
+) -> None:
+    data = b"\r\n".join((b"%b%d OK" % (version, status), *lines, b"", body))
+    reply = whole_reply(data)
+
+    assert reply is None or reply == ReplyParser().feed(data)
+
+
+def test_the_plain_answers_of_the_runtime_api_are_taken_whole() -> None:
+    assert whole_reply(SIZED) == ReplyParser().feed(SIZED)
+    assert whole_reply(SIZED[:-1]) is None
 
 
 def test_an_answer_without_a_length_ends_with_the_connection() -> None:

@@ -7,7 +7,7 @@ answer. Source: lambda/latest/dg/runtimes-api.html
 import asyncio
 from typing import cast
 
-from ambidex.runtime.messages import PeerError, Reply, ReplyParser
+from ambidex.runtime.messages import PeerError, Reply, ReplyParser, whole_reply
 
 
 class Connection:
@@ -119,8 +119,7 @@ class _Wire(asyncio.Protocol):
         self.room: asyncio.Future[None] | None = None  # there while there is none
         self._is_whole = True
         self._transport: asyncio.Transport
-        self._parser = ReplyParser()
-        self._has_data = False
+        self._parser: ReplyParser | None = None  # once there is a part of an answer
         self._waiter: asyncio.Future[Reply | None]
 
     @property
@@ -130,8 +129,7 @@ class _Wire(asyncio.Protocol):
     def send(self, request: bytes, *, is_whole: bool = True) -> None:
         self.is_sent = True
         self._is_whole = is_whole
-        self._has_data = False
-        self._parser = ReplyParser()
+        self._parser = None
         self._waiter = asyncio.get_running_loop().create_future()
         self._transport.write(request)
 
@@ -166,9 +164,11 @@ class _Wire(asyncio.Protocol):
         self.room = None
 
     def data_received(self, data: bytes) -> None:
-        self._has_data = True
         try:
-            reply = self._parser.feed(data)
+            reply = whole_reply(data) if self._parser is None else None
+            if reply is None:
+                self._parser = self._parser or ReplyParser()
+                reply = self._parser.feed(data)
         except PeerError as error:
             self._settle(error)
             self.close()
@@ -180,8 +180,8 @@ class _Wire(asyncio.Protocol):
         self.is_open = False
         if not self.is_sent:
             return
-        reply = self._parser.end()
-        if reply is None and self._has_data:
+        reply = self._parser.end() if self._parser else None
+        if reply is None and self._parser:
             self._settle(PeerError("the Runtime API closed the connection in its answer"))
         else:
             self._settle(reply)

@@ -11,24 +11,42 @@ from typing import Any
 from ambidex.runtime.event_json import MalformedEventError, loads
 from ambidex.runtime.messages import Invocation
 
+_VARIABLES = {
+    "function_name": "AWS_LAMBDA_FUNCTION_NAME",
+    "function_version": "AWS_LAMBDA_FUNCTION_VERSION",
+    "memory_limit_in_mb": "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "log_group_name": "AWS_LAMBDA_LOG_GROUP_NAME",
+    "log_stream_name": "AWS_LAMBDA_LOG_STREAM_NAME",
+}
+
+
+def variables(environ: Mapping[str, str]) -> dict[str, str | None]:
+    """What Lambda's own variables say of the function, by the names of a context's attributes.
+
+    They stay the same for the life of an environment, and reading them takes microseconds.
+    """
+    return {name: environ.get(variable) for name, variable in _VARIABLES.items()}
+
 
 class LambdaContext:
     """What `scope["aws.context"]` holds.
 
     Args:
         invocation: the invocation.
-        environ: where Lambda's own variables are.
+        variables: what is the same for all invocations.
     """
 
-    def __init__(self, invocation: Invocation, environ: Mapping[str, str]) -> None:
+    function_name: str | None
+    function_version: str | None
+    memory_limit_in_mb: str | None
+    log_group_name: str | None
+    log_stream_name: str | None
+
+    def __init__(self, invocation: Invocation, variables: Mapping[str, str | None]) -> None:
+        self.__dict__.update(variables)
         self.aws_request_id = invocation.request_id
         self.invoked_function_arn = invocation.function_arn
         self.tenant_id = invocation.tenant_id or None
-        self.function_name = environ.get("AWS_LAMBDA_FUNCTION_NAME")
-        self.function_version = environ.get("AWS_LAMBDA_FUNCTION_VERSION")
-        self.memory_limit_in_mb = environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
-        self.log_group_name = environ.get("AWS_LAMBDA_LOG_GROUP_NAME")
-        self.log_stream_name = environ.get("AWS_LAMBDA_LOG_STREAM_NAME")
         self._invocation = invocation
 
     @property

@@ -1,7 +1,6 @@
 """The JSON of events and results: orjson where it is installed, and the same values either way."""
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +14,10 @@ except ImportError:  # the image works without it
 else:
     _fast_loads, _fast_dumps = orjson.loads, orjson.dumps
 
-# orjson makes floats of integers above 64 bit; those have 19 digits or more.
-_LONG_INTEGER = re.compile(rb"\d{19}")
+# orjson makes floats of integers above 64 bit; those have 19 digits or more. Digits are looked for
+# by making zeros of them all, for a regular expression takes ten times as long.
+_ZEROS = bytes.maketrans(b"123456789", b"000000000")
+_LONG_INTEGER = b"0" * 19
 
 
 class MalformedEventError(AmbidexError):
@@ -29,7 +30,7 @@ def loads(event: bytes) -> Any:  # noqa: ANN401 – any JSON
     Raises:
         MalformedEventError: the event is no JSON.
     """
-    if _fast_loads is not None and not _LONG_INTEGER.search(event):
+    if _fast_loads is not None and _LONG_INTEGER not in event.translate(_ZEROS):
         try:
             return _fast_loads(event)
         except ValueError:

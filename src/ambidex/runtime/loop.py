@@ -8,14 +8,14 @@ Source: lambda/latest/dg/runtimes-custom.html, lambda/latest/dg/lambda-runtime-e
 
 import asyncio
 import logging
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING
 
 from ambidex.events.detect import Prelude
 from ambidex.events.fields import EventError
 from ambidex.runtime import log, messages
 from ambidex.runtime.connection import Connection
-from ambidex.runtime.context import LambdaContext
+from ambidex.runtime.context import LambdaContext, variables
 from ambidex.runtime.errors import InvocationError, error_document
 from ambidex.runtime.event_json import MalformedEventError, loads
 from ambidex.runtime.invocation import Answer, Function, invoke, is_streamed, result_json
@@ -44,12 +44,13 @@ async def run(
     """
     next_request = messages.next_request(connection.host)
     create_task = asyncio.get_running_loop().create_task
+    of_all = variables(environ)
     while True:
         invocation = messages.parse_invocation(await connection.call(next_request))
         _trace(invocation, environ)
         log.request_id.set(invocation.request_id)
         # A task of its own, so that context variables that the app sets end with the request.
-        await create_task(_answer(connection, function, invocation, environ))
+        await create_task(_answer(connection, function, invocation, of_all))
         _check(await connection.reply(), invocation)
 
 
@@ -57,7 +58,7 @@ async def _answer(
     connection: Connection,
     function: Function,
     invocation: Invocation,
-    environ: MutableMapping[str, str],
+    variables: Mapping[str, str | None],
 ) -> None:
     def open_stream(answer: Answer) -> "ResponseStream":
         return _open_stream(connection, invocation, answer)
@@ -73,7 +74,7 @@ async def _answer(
         else:
             connection.start(messages.result_request(connection.host, invocation, document))
 
-    context = LambdaContext(invocation, environ)
+    context = LambdaContext(invocation, variables)
     try:
         event = loads(invocation.event)
         await invoke(function, event, invocation.event, context, respond, open_stream)

@@ -109,6 +109,32 @@ def parse_invocation(reply: Reply) -> Invocation:
     )
 
 
+def whole_reply(data: bytes) -> Reply | None:
+    """The answer that these bytes are, if they are the whole of one of the plain kind.
+
+    Nearly all answers come in one piece and with their length; `ReplyParser` takes all others.
+    """
+    head, separator, body = data.partition(b"\r\n\r\n")
+    if not separator or not head.startswith(b"HTTP/1.1 "):
+        return None
+    lines = head.split(b"\r\n")
+    headers = {}
+    for line in lines[1:]:
+        name, colon, value = line.partition(b":")
+        if not colon:
+            return None
+        headers[name.lower()] = value.strip()
+    status = lines[0][9:12]
+    is_sized = headers.get(b"content-length") == b"%d" % len(body)
+    if not is_sized or status not in _PLAIN_STATUSES or not _CONNECTION.isdisjoint(headers):
+        return None
+    return Reply(int(status), headers, body, True)
+
+
+_PLAIN_STATUSES = frozenset({b"200", b"202", b"400", b"403", b"410", b"413", b"500"})
+_CONNECTION = frozenset({b"connection", b"transfer-encoding"})
+
+
 class _Part(Enum):
     HEAD = auto()
     SIZED_BODY = auto()
