@@ -34,6 +34,8 @@ class State(Enum):
     FAILED = "answered with a 500 in the app's place"
     BROKEN = "the stream ended with an error"
 
+    __hash__ = object.__hash__  # Enum's own is slow, and each message looks states up
+
 
 class Step(Enum):
     """What an app does."""
@@ -44,6 +46,8 @@ class Step(Enum):
     LAST_BODY = "http.response.body"
     RETURN = "the app returns"
     RAISE = "the app raises"
+
+    __hash__ = object.__hash__
 
 
 TRANSITIONS = {

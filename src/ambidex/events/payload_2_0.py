@@ -201,11 +201,15 @@ def _request_headers(event: Event) -> Headers:
     headers = []
     cookies = strings(event.get("cookies"), "cookies")
     for name, value in optional_mapping(event, "headers").items():
-        if not isinstance(value, str):
-            raise EventError(f"the header {shown(name)} must be a string, not {shown(value)}")
-        key = header_bytes(name.lower())
+        try:
+            key, content = name.lower().encode("latin-1"), value.encode("latin-1")
+        except (AttributeError, UnicodeEncodeError):  # what is rare costs the others nothing
+            if not isinstance(value, str):
+                problem = f"the header {shown(name)} must be a string, not {shown(value)}"
+                raise EventError(problem) from None
+            key, content = header_bytes(name.lower()), header_bytes(value)
         if key != b"cookie" or not cookies:
-            headers.append((key, header_bytes(value)))
+            headers.append((key, content))
     if cookies:
         headers.append((b"cookie", header_bytes("; ".join(cookies))))
     return tuple(headers)
