@@ -11,27 +11,29 @@ import math
 import signal
 from collections import deque
 from collections.abc import Callable
-from datetime import UTC, datetime
-from json import loads
-from time import perf_counter, time
-from typing import NamedTuple
+from time import perf_counter
+from typing import TYPE_CHECKING, NamedTuple
 
-from ambidex.http import Headers, header
-from ambidex.local import extensions_api, process, report, runtime_api
+from ambidex.local import (
+    environment_process,
+    extensions_api,
+    report,
+    runtime_api,
+    runtime_api_server,
+)
+from ambidex.local.attempt import new_attempt
 from ambidex.local.extensions_api import Extensions
-from ambidex.local.free_port import HOST
-from ambidex.local.http1 import server as http1_server
 from ambidex.local.http1.exchange import ServerExchange
-from ambidex.local.http1.messages import BodyTooLarge, Limits
-from ambidex.local.ids import hex_id
+from ambidex.local.http1.messages import BodyTooLarge
 from ambidex.local.invocation import Invocation, Outcome, failure
 from ambidex.local.process import CommandError, Process
 from ambidex.local.reaper import Reaper
 from ambidex.local.runtime_api import RESULT_BYTES, Answer, Attempt, Call, State
+from ambidex.local.runtime_api_server import error_message, header_text, respond
 from ambidex.local.variables import Function
 
-# A runtime's own requests are small: what does not fit is no runtime.
-_LIMITS = Limits(request_line_bytes=8192, header_line_bytes=1024 * 1024, head_bytes=1024 * 1024)
+if TYPE_CHECKING:
+    from ambidex.local.http1.server import Server
 
 INIT_OVERRAN = "Sandbox.Timedout"
 # From SIGTERM to SIGKILL, with internal extensions, and there are no others here.
@@ -94,7 +96,7 @@ class Environment:
         self._unbilled_init_ms = 0.0
         self._watcher: asyncio.Task[None] | None = None
         self._process: Process | None = None
-        self._server: http1_server.Server | None = None
+        self._server: Server | None = None
 
     async def start(self) -> None:
         """Start the process and its Runtime API.
@@ -102,21 +104,10 @@ class Environment:
         Raises:
             CommandError: the command cannot be started.
         """
+        self._server = await runtime_api_server.listen(self._answer)
         try:
-            self._server = await http1_server.listen(
-                self._answer, HOST, 0, limits=_LIMITS, refuse=_refuse, keep_alive_s=None
-            )
-        except OSError as error:
-            raise CommandError(f"no environment can be started: {error.strerror}") from None
-        stream = f"{datetime.now(UTC):%Y/%m/%d}/[$LATEST]{hex_id(32)}"
-        environ = self._function.environ | {
-            "AWS_LAMBDA_RUNTIME_API": f"{HOST}:{self._server.port}",
-            "AWS_LAMBDA_LOG_STREAM_NAME": stream,
-        }
-        command = [part.replace("{port}", str(self.port)) for part in self._function.command]
-        try:
-            self._process = await process.start(
-                command, self._function.folder, environ, self._line, self._reaper
+            self._process = await environment_process.start(
+                self._function, self.port, self._server.port, self._line, self._reaper
             )
         except CommandError:
             self._server.close()
@@ -148,22 +139,13 @@ class Environment:
     def deliver(self, invocation: Invocation) -> None:
         """Give a ready environment an event; its invocation is settled and finished in any case."""
         assert self._process is not None
-        timeout_s = self._function.timeout_s
         self._invocation = invocation
-        self._attempt = Attempt(
-            invocation.request_id,
-            hex_id(32),
-            invocation.event,
-            int((time() + timeout_s) * 1000),
-            self._function.arn,
-            invocation.trace_id,
-            invocation.client_context,
-        )
+        self._attempt = new_attempt(invocation, self._function)
         self.state = State.RUNNING
         invocation.started = perf_counter()
         self._line(report.start(invocation.request_id))
         if self._has_timeouts:
-            self._timer = self._loop.call_later(timeout_s, self._time_out)
+            self._timer = self._loop.call_later(self._function.timeout_s, self._time_out)
         self._process.thaw()
         self._extensions.deliver(self._attempt)
         self._next.set_result(runtime_api.event_answer(self._attempt))
@@ -236,15 +218,15 @@ class Environment:
             return
         parsed = runtime_api.parse_call(exchange.head.method, exchange.head.target)
         if parsed is None:
-            _respond(exchange, runtime_api.refused(404, "NotFound", "there is no such call"))
+            respond(exchange, runtime_api.refused(404, "NotFound", "there is no such call"))
             return
         call, request_id = parsed
         self.calls.append(call.name)
         if call is Call.PING:
-            _respond(exchange, runtime_api.PONG)
+            respond(exchange, runtime_api.PONG)
         elif (self.state, call) not in runtime_api.TRANSITIONS:
             message = f"{call.value} may not come now: the environment {self.state.value}"
-            _respond(exchange, runtime_api.refused(403, "InvalidStateTransition", message))
+            respond(exchange, runtime_api.refused(403, "InvalidStateTransition", message))
         elif call is Call.NEXT:
             await self._next_event(exchange)
         elif call is Call.INIT_ERROR:
@@ -258,18 +240,18 @@ class Environment:
         if isinstance(answer, asyncio.Future):
             self._rest()
             answer = await answer
-        _respond(exchange, answer)
+        respond(exchange, answer)
 
     async def _next_event(self, exchange: ServerExchange) -> None:
         if self.state is State.RUNNING and self._attempt is not None:
-            _respond(exchange, runtime_api.event_answer(self._attempt))
+            respond(exchange, runtime_api.event_answer(self._attempt))
             return
         if self.state is not State.READY:
             self._extensions.is_open = False
             self.state = State.READY
             self._next = self._loop.create_future()
             self._rest()
-        _respond(exchange, await asyncio.shield(self._next))
+        respond(exchange, await asyncio.shield(self._next))
 
     def _rest(self) -> None:
         """Freeze it, once runtime and extensions have asked for the next event."""
@@ -297,15 +279,15 @@ class Environment:
     async def _init_error(self, exchange: ServerExchange) -> None:
         document = await exchange.read_body()
         self.state = State.FAILED
-        _respond(exchange, runtime_api.ACCEPTED)
-        kind = _header(exchange, b"lambda-runtime-function-error-type") or "Runtime.Unknown"
-        self._init_failed(kind, _error_message(document))
+        respond(exchange, runtime_api.ACCEPTED)
+        kind = header_text(exchange, b"lambda-runtime-function-error-type") or "Runtime.Unknown"
+        self._init_failed(kind, error_message(document))
 
     async def _result(self, exchange: ServerExchange, call: Call, request_id: str) -> None:
-        invocation_id = _header(exchange, b"lambda-runtime-invocation-id")
+        invocation_id = header_text(exchange, b"lambda-runtime-invocation-id")
         refusal = runtime_api.wrong_attempt(self._attempt, request_id, invocation_id)
         if refusal is not None:
-            _respond(exchange, refusal)
+            respond(exchange, refusal)
             return
         invocation = self._invocation
         assert invocation is not None
@@ -317,11 +299,11 @@ class Environment:
                 "Response payload size exceeded maximum allowed payload size "
                 f"({RESULT_BYTES} bytes)."
             )
-            _respond(exchange, runtime_api.refused(413, "RequestEntityTooLarge", message))
+            respond(exchange, runtime_api.refused(413, "RequestEntityTooLarge", message))
             outcome = failure(kind, message)
         else:
-            _respond(exchange, runtime_api.ACCEPTED)
-            kind = _header(exchange, b"lambda-runtime-function-error-type")
+            respond(exchange, runtime_api.ACCEPTED)
+            kind = header_text(exchange, b"lambda-runtime-function-error-type")
             outcome = Outcome(payload, (kind or "Unhandled") if call is Call.ERROR else "")
         self.state = State.ANSWERED
         self.answered_s = self._loop.time()
@@ -349,23 +331,3 @@ class Environment:
 
 def _unheard(_: str) -> None:
     pass
-
-
-def _respond(exchange: ServerExchange, answer: Answer) -> None:
-    exchange.respond(answer.status, answer.headers, answer.body)
-
-
-def _refuse(status: int) -> tuple[Headers, bytes]:
-    answer = runtime_api.refused(status, "InvalidRequest", "this is no request of the Runtime API")
-    return answer.headers, answer.body
-
-
-def _header(exchange: ServerExchange, name: bytes) -> str:
-    return (header(exchange.head.headers, name) or b"").decode("latin-1")
-
-
-def _error_message(document: bytes) -> str:
-    try:
-        return str(loads(document)["errorMessage"])
-    except (ValueError, KeyError, TypeError):
-        return document.decode(errors="replace")

@@ -4,7 +4,8 @@
   phase when the runtime and every extension that takes INVOKE have.
 - Extensions register until the runtime asks for its first event.
 - All are internal ones here: what the environment's own command starts is the runtime's, and only
-  Lambda itself starts external ones. An internal extension may not ask for SHUTDOWN.
+  Lambda itself starts external ones. An internal extension may not ask for SHUTDOWN, and with
+  Managed Instances for nothing at all.
 
 Source: lambda/latest/dg/runtimes-extensions-api.html; the states, and the refusals, which that page
 does not name, are those of aws-lambda-runtime-interface-emulator.
@@ -70,6 +71,7 @@ class Metadata(NamedTuple):
     function_name: str
     handler: str
     account_id: str
+    function_version: str = "$LATEST"
 
 
 class Registered(NamedTuple):
@@ -93,14 +95,19 @@ class _Extension:
 class Extensions:
     """The extensions of one environment.
 
+    Args:
+        metadata: what they are told of the function.
+        offered: the events that they may ask for.
+
     Attributes:
         is_open: whether more may register.
         error_type: of the first error that one of them has reported; empty without one.
     """
 
-    def __init__(self, metadata: Metadata) -> None:
+    def __init__(self, metadata: Metadata, offered: tuple[str, ...] = ("INVOKE",)) -> None:
         self.is_open = True
         self.error_type = ""
+        self._offered = offered
         self._metadata = metadata
         self._extensions: dict[str, _Extension] = {}
 
@@ -168,11 +175,14 @@ class Extensions:
             return refused(403, "Extension.InvalidExtensionName", "Empty extension name")
         if isinstance(events, str):
             return refused(403, "InvalidRequestFormat", events)
+        if events and not self._offered:
+            message = "No events allowed for internal extensions"
+            return refused(403, "Extension.InvalidEventType", message)
         for event in events:
             if event == "SHUTDOWN":
                 message = "SHUTDOWN: ShutdownEventNotSupportedForInternalExtension"
                 return refused(403, "Extension.InvalidEventType", message)
-            if event != "INVOKE":
+            if event not in self._offered:
                 message = f"{shown(event)}: ErrorInvalidEventType"
                 return refused(403, "Extension.InvalidEventType", message)
         if not self.is_open:
@@ -211,7 +221,7 @@ def invoke_event(attempt: Attempt) -> Answer:
 def _registered(identifier: str, metadata: Metadata, features: set[str]) -> Answer:
     document = {
         "functionName": metadata.function_name,
-        "functionVersion": "$LATEST",
+        "functionVersion": metadata.function_version,
         "handler": metadata.handler,
     }
     if "accountId" in features:

@@ -47,6 +47,12 @@ class Function(NamedTuple):
     timeout_s: int
     concurrency: int
     region: str
+    max_concurrency: int  # of one environment, with Managed Instances; else 0
+
+    @property
+    def version(self) -> str:
+        """The version that runs, and that a caller who names none invokes."""
+        return self.environ["AWS_LAMBDA_FUNCTION_VERSION"]
 
     @property
     def arn(self) -> str:
@@ -61,7 +67,7 @@ class Function(NamedTuple):
     @property
     def metadata(self) -> Metadata:
         """What extensions are told of it."""
-        return Metadata(self.name, self.environ["_HANDLER"], ACCOUNT_ID)
+        return Metadata(self.name, self.environ["_HANDLER"], ACCOUNT_ID, self.version)
 
     @property
     def log_group(self) -> str:
@@ -96,6 +102,8 @@ def function(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Fu
         "LAMBDA_RUNTIME_DIR": "/var/runtime",
         "_HANDLER": command[-1] if settings.aws_lambda.command else settings.app,
     }
+    if settings.aws_lambda.max_concurrency:
+        own |= _managed_instances(settings.aws_lambda.max_concurrency)
     user, ambidex = _user(settings, folder), _ambidex(settings)
     return Function(
         name=name,
@@ -107,6 +115,7 @@ def function(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Fu
         timeout_s=settings.aws_lambda.timeout,
         concurrency=settings.aws_lambda.concurrency,
         region=region,
+        max_concurrency=settings.aws_lambda.max_concurrency,
     )
 
 
@@ -131,6 +140,21 @@ def task_variables(
         "AMBIDEX_ECS_TRUSTED_PROXIES": ",".join((*settings.ecs.trusted_proxies, host)),
     }
     return _machine(environ) | _user(settings, folder) | own | _ambidex(settings) | here
+
+
+def _managed_instances(max_concurrency: int) -> dict[str, str]:
+    """What the environments of Managed Instances find besides, or instead.
+
+    Source: lambda/latest/dg/lambda-managed-instances-version-publishing.html for the version;
+    lambda-managed-instances-python-runtime.html, "Logging", for the format, of which there is no
+    choice.
+    """
+    return {
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST.PUBLISHED",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "lambda-managed-instances",
+        "AWS_LAMBDA_MAX_CONCURRENCY": str(max_concurrency),
+        "AWS_LAMBDA_LOG_FORMAT": "JSON",
+    }
 
 
 def _machine(environ: Mapping[str, str]) -> dict[str, str]:

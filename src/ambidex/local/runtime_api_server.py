@@ -1,0 +1,56 @@
+"""The server of one environment's Runtime API and Extensions API."""
+
+from collections.abc import Awaitable, Callable
+from json import loads
+
+from ambidex.http import Headers, header
+from ambidex.local.free_port import HOST
+from ambidex.local.http1 import server as http1_server
+from ambidex.local.http1.exchange import ServerExchange
+from ambidex.local.http1.messages import Limits
+from ambidex.local.http1.server import Server
+from ambidex.local.process import CommandError
+from ambidex.local.runtime_api import Answer, refused
+
+# A runtime's own requests are small: what does not fit is no runtime.
+_LIMITS = Limits(request_line_bytes=8192, header_line_bytes=1024 * 1024, head_bytes=1024 * 1024)
+
+
+async def listen(answer: Callable[[ServerExchange], Awaitable[None]]) -> Server:
+    """Listen on a free port of this machine.
+
+    Args:
+        answer: takes each request.
+
+    Raises:
+        CommandError: nothing can be listened on.
+    """
+    try:
+        return await http1_server.listen(
+            answer, HOST, 0, limits=_LIMITS, refuse=_refuse, keep_alive_s=None
+        )
+    except OSError as error:
+        raise CommandError(f"no environment can be started: {error.strerror}") from None
+
+
+def respond(exchange: ServerExchange, answer: Answer) -> None:
+    """Send an answer; nothing happens if the runtime has left."""
+    exchange.respond(answer.status, answer.headers, answer.body)
+
+
+def header_text(exchange: ServerExchange, name: bytes) -> str:
+    """The value of a request's header; empty without it."""
+    return (header(exchange.head.headers, name) or b"").decode("latin-1")
+
+
+def error_message(document: bytes) -> str:
+    """What a runtime says of an error: its `errorMessage`, or all of it if it has none."""
+    try:
+        return str(loads(document)["errorMessage"])
+    except (ValueError, KeyError, TypeError):
+        return document.decode(errors="replace")
+
+
+def _refuse(status: int) -> tuple[Headers, bytes]:
+    answer = refused(status, "InvalidRequest", "this is no request of the Runtime API")
+    return answer.headers, answer.body
