@@ -52,7 +52,7 @@ def test_an_event_is_tried_again_or_given_up_by_attempts_outcome_and_age(
 
 
 WHEN = datetime(2026, 11, 20, 12, 30, 1, 250_000, UTC)
-LETTER = DeadLetter("4-2", "arn:of:it", "RetriesExhausted", 3, b'{"order": 7}', FAILED)
+LETTER = DeadLetter("4-2", "arn:of:it", "$LATEST", "RetriesExhausted", 3, b'{"order": 7}', FAILED)
 
 
 def test_a_dead_letter_has_the_form_of_an_on_failure_destinations_record() -> None:
@@ -316,7 +316,7 @@ def test_after_an_error_a_throttled_event_waits_as_short_as_at_first(
                 done.set_result(None)
             return invocation
 
-        queue = EventQueue(invoke, "arn:of:it", tmp_path, Retries((0, 0), 0.001, 1))
+        queue = EventQueue(invoke, "arn:of:it", "$LATEST", tmp_path, Retries((0, 0), 0.001, 1))
         queue.put(b"{}", "")
         await done
         await queue.close()

@@ -21,6 +21,7 @@ class DeadLetter(NamedTuple):
 
     request_id: str
     function_arn: str
+    version: str
     condition: str  # RetriesExhausted or EventAgeExceeded
     invoke_count: int  # how often the function was invoked with it
     event: bytes
@@ -41,7 +42,7 @@ def record(letter: DeadLetter, when: datetime) -> dict[str, Any]:
         "timestamp": f"{when.astimezone(UTC).replace(tzinfo=None).isoformat('T', 'milliseconds')}Z",
         "requestContext": {
             "requestId": letter.request_id,
-            "functionArn": f"{letter.function_arn}:$LATEST",
+            "functionArn": f"{letter.function_arn}:{letter.version}",
             "condition": letter.condition,
             "approximateInvokeCount": letter.invoke_count,
         },
@@ -50,7 +51,7 @@ def record(letter: DeadLetter, when: datetime) -> dict[str, Any]:
     if letter.outcome is not None:
         document["responseContext"] = {
             "statusCode": 200,
-            "executedVersion": "$LATEST",
+            "executedVersion": letter.version,
             "functionError": "Unhandled",
         }
         document["responsePayload"] = _value(letter.outcome.payload)

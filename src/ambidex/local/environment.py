@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 INIT_OVERRAN = "Sandbox.Timedout"
 # From SIGTERM to SIGKILL, with internal extensions, and there are no others here.
 # Source: lambda/latest/dg/lambda-runtime-environment.html, "Shutdown phase"
-_SHUTDOWN_S = 0.5
+SHUTDOWN_S = 0.5
 
 
 class InitFailure(NamedTuple):
@@ -160,7 +160,7 @@ class Environment:
             return
         self._process.thaw()
         self._process.signal(signal.SIGTERM)
-        self._killer = self._loop.call_later(_SHUTDOWN_S, self._process.signal, signal.SIGKILL)
+        self._killer = self._loop.call_later(SHUTDOWN_S, self._process.signal, signal.SIGKILL)
 
     async def _watch(self, running: Process) -> None:
         status = await running.ended()

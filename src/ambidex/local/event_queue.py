@@ -82,6 +82,7 @@ class EventQueue:
     Args:
         invoke: invokes the function with an event, a request id and a trace id.
         function_arn: the function's ARN.
+        version: the function's.
         folder: the project's, for dead letters.
         retries: when events are tried again.
     """
@@ -90,11 +91,13 @@ class EventQueue:
         self,
         invoke: Callable[[bytes, str, str], Invocation],
         function_arn: str,
+        version: str,
         folder: Path,
         retries: Retries,
     ) -> None:
         self._invoke = invoke
         self._function_arn = function_arn
+        self._version = version
         self._folder = folder
         self._retries = retries
         self._loop = asyncio.get_running_loop()
@@ -150,8 +153,8 @@ class EventQueue:
             if isinstance(decision, Discard):
                 self._discard(
                     DeadLetter(
-                        request_id, self._function_arn, decision.condition, attempts.invoked, event,
-                        last,
+                        request_id, self._function_arn, self._version, decision.condition,
+                        attempts.invoked, event, last,
                     )
                 )  # fmt: skip
             return

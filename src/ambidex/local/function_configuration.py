@@ -9,7 +9,6 @@ Source: lambda/latest/api/API_FunctionConfiguration.html
 import platform
 from typing import Any
 
-from ambidex.local.invoke_calls import LATEST
 from ambidex.local.variables import Function
 
 # Lambda's names for what this machine says of itself.
@@ -28,13 +27,13 @@ def configuration(function: Function, qualifier: str) -> dict[str, Any]:
         "FunctionName": function.name,
         "FunctionArn": f"{function.arn}:{qualifier}" if qualifier else function.arn,
         "PackageType": "Image",
-        "Version": LATEST,
+        "Version": function.version,
         "Timeout": function.timeout_s,
         "MemorySize": function.memory_mib,
         "Architectures": [_ARCHITECTURES.get(machine, machine)],
         "Environment": {"Variables": function.variables},
         "LoggingConfig": {
-            "LogFormat": function.variables.get("AWS_LAMBDA_LOG_FORMAT", "Text"),
+            "LogFormat": function.environ.get("AWS_LAMBDA_LOG_FORMAT", "Text"),
             "LogGroup": function.log_group,
         },
         "TracingConfig": {"Mode": "PassThrough"},

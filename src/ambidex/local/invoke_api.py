@@ -17,7 +17,6 @@ from ambidex.local.http1.messages import BodyTooLarge, reason_of
 from ambidex.local.ids import request_id
 from ambidex.local.invocation import ThrottledError
 from ambidex.local.invoke_calls import (
-    LATEST,
     Call,
     CallError,
     Operation,
@@ -67,7 +66,7 @@ class InvokeApi:
         function = self._service.function
         if call.operation is Operation.LIST:
             # All of its versions is one; AWS then tells them with their qualifier.
-            version = LATEST if call.parameters.get("FunctionVersion") == "ALL" else ""
+            version = function.version if call.parameters.get("FunctionVersion") == "ALL" else ""
             return {"Functions": [configuration(function, version)]}
         document = configuration(function, qualifier(call, function)) | STATES
         if call.operation is Operation.GET_CONFIGURATION:
@@ -110,7 +109,7 @@ class InvokeApi:
         headers = [
             _JSON,
             (b"x-amzn-RequestId", invocation.request_id.encode()),
-            (b"X-Amz-Executed-Version", LATEST.encode()),
+            (b"X-Amz-Executed-Version", self._service.function.version.encode()),
         ]
         if outcome.is_error:
             headers.append((b"X-Amz-Function-Error", b"Unhandled"))

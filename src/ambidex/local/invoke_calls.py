@@ -12,8 +12,6 @@ from urllib.parse import parse_qs, unquote
 from ambidex.errors import AmbidexError
 from ambidex.local.variables import ACCOUNT_ID, Function
 
-LATEST = "$LATEST"
-
 _FUNCTIONS = "/2015-03-31/functions"
 
 
@@ -80,7 +78,7 @@ def parse(method: str, target: bytes) -> Call:
 _NAME = re.compile(
     r"(?:arn:aws[a-zA-Z-]*:lambda:)?(?:(?P<region>[a-z]{2}(?:-[a-z]+)+-\d):)?"
     r"(?:(?P<account>\d{12}):)?(?:function:)?"
-    r"(?P<name>[a-zA-Z0-9_.-]+)(?::(?P<qualifier>\$LATEST|[a-zA-Z0-9_-]+))?"
+    r"(?P<name>[a-zA-Z0-9_.-]+)(?::(?P<qualifier>\$LATEST(?:\.PUBLISHED)?|[a-zA-Z0-9_-]+))?"
 )
 
 
@@ -110,10 +108,12 @@ def qualifier(call: Call, function: Function) -> str:
             f"('{function.region}')"
         )
     found, account = named or given, parts["account"] or ACCOUNT_ID
-    if (parts["name"], account) != (function.name, ACCOUNT_ID) or found not in ("", LATEST):
+    is_there = (parts["name"], account) == (function.name, ACCOUNT_ID)
+    if not is_there or found not in ("", function.version):
         arn = f"arn:aws:lambda:{function.region}:{account}:function:{parts['name']}"
         asked = f"{arn}:{found}" if found else arn
-        raise not_found(f"Function not found: {asked}; there is {function.arn}:{LATEST} only")
+        there = f"{function.arn}:{function.version}"
+        raise not_found(f"Function not found: {asked}; there is {there} only")
     return found
 
 

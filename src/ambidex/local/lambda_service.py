@@ -19,6 +19,7 @@ from ambidex.local.event_queue import EventQueue, Retries
 from ambidex.local.free_port import free_port
 from ambidex.local.ids import request_id as new_request_id
 from ambidex.local.invocation import Invocation, ThrottledError, failure
+from ambidex.local.managed_instances import ManagedInstances, Times
 from ambidex.local.process import CommandError
 from ambidex.local.reaper import Reaper
 from ambidex.local.variables import Function
@@ -29,6 +30,9 @@ class Limits(NamedTuple):
 
     # Source: lambda/latest/dg/lambda-runtime-environment.html, "Init phase"
     init_s: float = 10
+    # Of Managed Instances, or the time-out if that is longer.
+    # Source: lambda/latest/dg/lambda-managed-instances-execution-environment.html, "Init phase"
+    managed_init_s: float = 130
     # AWS does not say; environments have been seen to stay for some minutes.
     idle_s: float = 300
     # From a runtime's answer to its asking for the next event; background work takes longer.
@@ -49,6 +53,10 @@ class LambdaService:
         reaper: ends processes should this one die.
         on_log: takes each line of the function's log.
         limits: the service's times.
+
+    Attributes:
+        environments: those of an ordinary function.
+        managed: those of Managed Instances; None of an ordinary function.
     """
 
     def __init__(
@@ -70,7 +78,10 @@ class LambdaService:
         self._queue: deque[Invocation] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
-        self._events = EventQueue(self.invoke, function.arn, function.folder, limits.retries)
+        self._events = EventQueue(
+            self.invoke, function.arn, function.version, function.folder, limits.retries
+        )
+        self.managed = self._managed_instances() if function.max_concurrency else None
         self._spawn(self._scale_in())
 
     async def warm_up(self) -> None:
@@ -80,12 +91,15 @@ class LambdaService:
             InitError: the app does not come up.
             CommandError: the command cannot be started.
         """
-        environment = self._new_environment()
-        await environment.start()
-        failed = await self._initialised(environment, self._limits.init_s)
+        if self.managed is not None:
+            failed = await self.managed.warm_up()
+        else:
+            environment = self._new_environment()
+            await environment.start()
+            failed = await self._initialised(environment, self._limits.init_s)
         if failed is None:
             return
-        if failed.error_type == INIT_OVERRAN:
+        if failed.error_type == INIT_OVERRAN and self.managed is None:
             self._on_log(f"{failed.message}: it is done again within the first invocation")
             self._owes_init = True
             return
@@ -110,6 +124,9 @@ class LambdaService:
         invocation = Invocation(
             self._loop, request_id or new_request_id(), event, trace_id, client_context
         )
+        if self.managed is not None:
+            self.managed.invoke(invocation)
+            return invocation
         while self._ready:
             environment = self._ready.pop()
             if environment.is_ready:
@@ -159,6 +176,8 @@ class LambdaService:
 
     def replace(self) -> None:
         """End the environments that wait, and those at work when they are done: the code is new."""
+        if self.managed is not None:
+            self.managed.replace()
         self._ready.clear()
         for environment in self.environments:
             if environment.is_ready:
@@ -170,6 +189,8 @@ class LambdaService:
         """End everything."""
         self._queue.clear()  # else they would start environments while the others end
         await self._events.close()
+        if self.managed is not None:
+            await self.managed.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -177,6 +198,12 @@ class LambdaService:
         for environment in self.environments:
             environment.stop()
         await asyncio.gather(*ending)
+
+    def _managed_instances(self) -> ManagedInstances:
+        limits = self._limits
+        init_s = max(limits.managed_init_s, self.function.timeout_s)
+        times = Times(init_s, limits.idle_s, limits.grace_s, limits.has_timeouts)
+        return ManagedInstances(self.function, self._reaper, self._on_log, times)
 
     def _new_environment(self) -> Environment:
         environment = Environment(

@@ -85,12 +85,16 @@ class Process:
 
         The last line is one even without its end, for whoever wrote it is about to stand still.
         """
-        for _ in range(_PIPE_READS):
-            if not self._read():
-                break
+        self.take_lines()
         if self._partial:
             self._on_line(self._partial.decode(errors="replace"))
             self._partial.clear()
+
+    def take_lines(self) -> None:
+        """Hand on the lines that have been written so far, of a process that goes on writing."""
+        for _ in range(_PIPE_READS):
+            if not self._read():
+                break
 
     def _read(self) -> bool:
         if self._output < 0:

@@ -13,7 +13,7 @@ from ambidex.local.process import CommandError
 from ambidex.local.runtime_api import Answer, refused
 
 # A runtime's own requests are small: what does not fit is no runtime.
-_LIMITS = Limits(request_line_bytes=8192, header_line_bytes=1024 * 1024, head_bytes=1024 * 1024)
+LIMITS = Limits(request_line_bytes=8192, header_line_bytes=1024 * 1024, head_bytes=1024 * 1024)
 
 
 async def listen(answer: Callable[[ServerExchange], Awaitable[None]]) -> Server:
@@ -27,7 +27,7 @@ async def listen(answer: Callable[[ServerExchange], Awaitable[None]]) -> Server:
     """
     try:
         return await http1_server.listen(
-            answer, HOST, 0, limits=_LIMITS, refuse=_refuse, keep_alive_s=None
+            answer, HOST, 0, limits=LIMITS, refuse=refuse, keep_alive_s=None
         )
     except OSError as error:
         raise CommandError(f"no environment can be started: {error.strerror}") from None
@@ -51,6 +51,7 @@ def error_message(document: bytes) -> str:
         return document.decode(errors="replace")
 
 
-def _refuse(status: int) -> tuple[Headers, bytes]:
+def refuse(status: int) -> tuple[Headers, bytes]:
+    """The Runtime API's own answer to what is no request."""
     answer = refused(status, "InvalidRequest", "this is no request of the Runtime API")
     return answer.headers, answer.body

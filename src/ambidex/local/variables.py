@@ -85,7 +85,7 @@ def function(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Fu
 
     Raises:
         SettingError: the env-file is missing or unreadable, or a variable has no legal name or one
-            that the platform keeps for itself.
+            that the platform keeps for itself, or a value that it does not take.
     """
     name = re.sub(r"[^A-Za-z0-9_-]", "-", folder.name)[:64] or "function"
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
@@ -102,9 +102,9 @@ def function(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Fu
         "LAMBDA_RUNTIME_DIR": "/var/runtime",
         "_HANDLER": command[-1] if settings.aws_lambda.command else settings.app,
     }
-    if settings.aws_lambda.max_concurrency:
-        own |= _managed_instances(settings.aws_lambda.max_concurrency)
     user, ambidex = _user(settings, folder), _ambidex(settings)
+    if settings.aws_lambda.max_concurrency:
+        own |= _managed_instances(settings.aws_lambda.max_concurrency, user)
     return Function(
         name=name,
         command=tuple(command),
@@ -142,13 +142,22 @@ def task_variables(
     return _machine(environ) | _user(settings, folder) | own | _ambidex(settings) | here
 
 
-def _managed_instances(max_concurrency: int) -> dict[str, str]:
+def _managed_instances(max_concurrency: int, user: Mapping[str, str]) -> dict[str, str]:
     """What the environments of Managed Instances find besides, or instead.
+
+    Raises:
+        SettingError: the user wants another log format.
 
     Source: lambda/latest/dg/lambda-managed-instances-version-publishing.html for the version;
     lambda-managed-instances-python-runtime.html, "Logging", for the format, of which there is no
     choice.
     """
+    if (log_format := user.get("AWS_LAMBDA_LOG_FORMAT", "JSON")) != "JSON":
+        raise SettingError(
+            f"AWS_LAMBDA_LOG_FORMAT is {shown(log_format)}: Managed Instances log JSON only",
+            "take it out of `environment` and of the env-file, or `max-concurrency` out of "
+            "[tool.ambidex.lambda]",
+        )
     return {
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST.PUBLISHED",
         "AWS_LAMBDA_INITIALIZATION_TYPE": "lambda-managed-instances",

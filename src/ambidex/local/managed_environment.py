@@ -1,0 +1,382 @@
+"""An execution environment of Managed Instances: one copy of the app, several events at once.
+
+It is never frozen. A time-out is the invocation's alone: its caller is told, and the code goes on.
+Nor is the environment reset after an error; one whose process ends is replaced.
+
+Source: lambda/latest/dg/lambda-managed-instances-execution-environment.html
+"""
+
+import asyncio
+import signal
+from collections import deque
+from collections.abc import Callable
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from ambidex.local import (
+    environment_process,
+    extensions_api,
+    managed_runtime_api,
+    platform_events,
+    report,
+    runtime_api,
+    runtime_api_server,
+)
+from ambidex.local.attempt import new_attempt
+from ambidex.local.environment import INIT_OVERRAN, SHUTDOWN_S, InitFailure
+from ambidex.local.extensions_api import Extensions
+from ambidex.local.http1.exchange import ServerExchange
+from ambidex.local.http1.messages import BodyTooLarge, PeerError
+from ambidex.local.invocation import Invocation, Outcome, failure
+from ambidex.local.managed_runtime_api import AttemptState, State, TimedOut
+from ambidex.local.process import CommandError, Process
+from ambidex.local.reaper import Reaper
+from ambidex.local.runtime_api import RESULT_BYTES, Answer, Attempt, Call
+from ambidex.local.runtime_api_server import error_message, header_text, respond
+from ambidex.local.variables import Function
+
+if TYPE_CHECKING:
+    from ambidex.local.http1.server import Server
+
+
+class _Running:
+    """An attempt that is at work."""
+
+    __slots__ = ("attempt", "invocation", "state", "timer")
+
+    def __init__(self, invocation: Invocation, attempt: Attempt) -> None:
+        self.invocation = invocation
+        self.attempt = attempt
+        self.state = AttemptState.RUNNING
+        self.timer: asyncio.TimerHandle | None = None
+
+
+class _Waiting:
+    """A call for the next event that is held."""
+
+    __slots__ = ("exchange", "is_answered")
+
+    def __init__(self, exchange: ServerExchange, loop: asyncio.AbstractEventLoop) -> None:
+        self.exchange = exchange
+        self.is_answered: asyncio.Future[None] = loop.create_future()
+
+
+class ManagedEnvironment:
+    """One environment; `start` it, `deliver` events to it, `stop` it.
+
+    Args:
+        function: what it runs.
+        port: what `{port}` in the function's command is.
+        reaper: ends its process should this one die.
+        on_log: takes each line of its log.
+        on_change: called when it waits for one more event, or has one less at work.
+        on_end: called when its process has ended.
+        has_timeouts: False while somebody debugs.
+    """
+
+    def __init__(
+        self,
+        function: Function,
+        port: int,
+        reaper: Reaper,
+        on_log: Callable[[str], None],
+        on_change: Callable[["ManagedEnvironment"], None],
+        on_end: Callable[["ManagedEnvironment"], None],
+        has_timeouts: bool,
+    ) -> None:
+        self._loop = loop = asyncio.get_running_loop()
+        self.state = State.INIT
+        self.initialised: asyncio.Future[InitFailure | None] = loop.create_future()
+        self.ended: asyncio.Future[None] = loop.create_future()
+        self.idle_since = 0.0  # by the loop's clock
+        self.has_crashed = False
+        self.is_dying = False
+        self.port = port
+        self._function = function
+        self._extensions = Extensions(function.metadata, offered=())
+        self._reaper = reaper
+        self._on_log = on_log
+        self._on_change = on_change
+        self._on_end = on_end
+        self._has_timeouts = has_timeouts
+        self._waiting: deque[_Waiting] = deque()
+        self._running: dict[str, _Running] = {}
+        self._timed_out = TimedOut()
+        self._killer: asyncio.TimerHandle | None = None
+        self._started = perf_counter()
+        self._watcher: asyncio.Task[None] | None = None
+        self._process: Process | None = None
+        self._server: Server | None = None
+
+    async def start(self) -> None:
+        """Start the process and its Runtime API.
+
+        Raises:
+            CommandError: the command cannot be started.
+        """
+        self._server = await runtime_api_server.listen(self._answer)
+        try:
+            self._process = await environment_process.start(
+                self._function, self.port, self._server.port, self._line, self._reaper
+            )
+        except CommandError:
+            self._server.close()
+            raise
+        self._watcher = asyncio.create_task(self._watch(self._process))
+
+    @property
+    def pid(self) -> int:
+        """The id of its process."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def runtime_api_port(self) -> int:
+        """Where its Runtime API is."""
+        assert self._server is not None
+        return self._server.port
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has a process that has not ended."""
+        return self._process is not None and not self.ended.done()
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether its init is over and its end has not begun."""
+        is_initialised = self.initialised.done() and self.initialised.result() is None
+        return is_initialised and not self.is_dying
+
+    @property
+    def in_flight(self) -> int:
+        """How many invocations it has at work."""
+        return len(self._running)
+
+    @property
+    def waiting(self) -> int:
+        """How many calls for the next event it holds."""
+        return len(self._waiting)
+
+    @property
+    def places(self) -> int:
+        """How many more it may have, whether its runtime waits for them or not."""
+        return self._function.max_concurrency - len(self._running)
+
+    @property
+    def can_take(self) -> bool:
+        """Whether it may have another one, and its runtime waits for it."""
+        return bool(self._waiting) and self.is_serving and self.places > 0
+
+    def deliver(self, invocation: Invocation) -> None:
+        """Give it an event that it can take; its invocation is settled and finished in any case."""
+        waiting = self._waiting.popleft()
+        running = _Running(invocation, new_attempt(invocation, self._function))
+        self._running[invocation.request_id] = running
+        invocation.started = perf_counter()
+        self._line(platform_events.start(invocation.request_id, self._function.version))
+        if self._has_timeouts:
+            timeout_s = self._function.timeout_s
+            running.timer = self._loop.call_later(timeout_s, self._time_out, running)
+        respond(waiting.exchange, runtime_api.event_answer(running.attempt))
+        waiting.is_answered.set_result(None)
+
+    def stop(self) -> None:
+        """End it: at once, or where an extension is registered by SIGTERM and, later, SIGKILL.
+
+        What is at work has the time between the two, and results are taken to the end.
+        """
+        self.is_dying = True
+        if self._process is None or self._killer is not None:
+            return
+        if not self._extensions.registered:
+            self._process.signal(signal.SIGKILL)
+            return
+        self._process.signal(signal.SIGTERM)
+        self._killer = self._loop.call_later(SHUTDOWN_S, self._process.signal, signal.SIGKILL)
+
+    async def _watch(self, process: Process) -> None:
+        status = await process.ended()
+        self.has_crashed = not self.is_dying
+        if self.is_dying:
+            self._on_log = _unheard  # it was told to end: that it has is no news
+        self.is_dying = True
+        if self._killer is not None:
+            self._killer.cancel()
+        assert self._server is not None
+        self._server.abort()
+        await self._server.closed()
+        kind = self._extensions.error_type or "Runtime.ExitError"
+        message = f"Runtime exited {report.exit_reason(status)}"
+        if not self.initialised.done():
+            self._init_failed(kind, message)
+        for running in list(self._running.values()):
+            self._fail(running, kind, message, "error")
+        self.ended.set_result(None)
+        self._on_end(self)
+
+    def overran(self, limit_s: float) -> None:
+        """Its init takes longer than it may."""
+        message = f"Init took longer than {limit_s:g} seconds"
+        self._init_failed(INIT_OVERRAN, message, "timeout")
+
+    def _init_failed(self, kind: str, message: str, status: str = "error") -> None:
+        self._line(platform_events.init_report(self._init_ms(), status, kind))
+        if not self.initialised.done():
+            self.initialised.set_result(InitFailure(kind, message))
+
+    def _init_ms(self) -> float:
+        return (perf_counter() - self._started) * 1000
+
+    def _time_out(self, running: _Running) -> None:
+        self._timed_out.add(running.invocation.request_id)
+        message = f"Task timed out after {self._function.timeout_s:.2f} seconds"
+        self._fail(running, "Sandbox.Timedout", message, "timeout")
+        self._changed()
+
+    def _fail(self, running: _Running, kind: str, message: str, status: str) -> None:
+        request_id = running.invocation.request_id
+        running.invocation.settle(failure(kind, f"RequestId: {request_id} Error: {message}"))
+        self._finish(running, status, kind)
+
+    def _finish(self, running: _Running, status: str, error_type: str) -> None:
+        """An invocation is over: its place is free."""
+        if running.timer is not None:
+            running.timer.cancel()
+        assert self._process is not None
+        self._process.take_lines()
+        invocation = running.invocation
+        duration_ms = (perf_counter() - invocation.started) * 1000
+        line = platform_events.report(invocation.request_id, duration_ms, status, error_type)
+        self._line(line)
+        del self._running[invocation.request_id]
+        invocation.finish()
+
+    def _changed(self) -> None:
+        if not self._running:
+            self.idle_since = self._loop.time()
+        self._on_change(self)
+
+    def _line(self, text: str) -> None:
+        for request_id, running in self._running.items():
+            # One that names no request can only be told to be somebody's where there is one.
+            if request_id in text or (len(self._running) == 1 and "requestId" not in text):
+                running.invocation.log(text)
+        self._on_log(text)
+
+    async def _answer(self, exchange: ServerExchange) -> None:
+        extension_call = extensions_api.parse_call(exchange.head.method, exchange.head.target)
+        if extension_call is not None:
+            await self._extension(exchange, extension_call)
+            return
+        parsed = runtime_api.parse_call(exchange.head.method, exchange.head.target)
+        if parsed is None:
+            respond(exchange, runtime_api.refused(404, "NotFound", "there is no such call"))
+            return
+        call, request_id = parsed
+        if call is Call.PING:
+            respond(exchange, runtime_api.PONG)
+        elif call in {Call.RESULT, Call.ERROR}:
+            await self._result(exchange, call, request_id)
+        elif (self.state, call) not in managed_runtime_api.TRANSITIONS:
+            message = f"{call.value} may not come now: the environment {self.state.value}"
+            respond(exchange, runtime_api.refused(403, "InvalidStateTransition", message))
+        elif call is Call.NEXT:
+            await self._next_event(exchange)
+        else:
+            await self._init_error(exchange)
+
+    async def _extension(self, exchange: ServerExchange, call: extensions_api.Call) -> None:
+        document = await exchange.read_body()
+        answer = self._extensions.answer(call, exchange.head.headers, document)
+        if isinstance(answer, asyncio.Future):
+            self._asked()
+            answer = await answer
+        respond(exchange, answer)
+
+    async def _next_event(self, exchange: ServerExchange) -> None:
+        if len(self._waiting) >= self._function.max_concurrency:
+            respond(exchange, managed_runtime_api.TOO_MANY_NEXT)
+            return
+        self.state = managed_runtime_api.TRANSITIONS[self.state, Call.NEXT]
+        self._extensions.is_open = False
+        waiting = _Waiting(exchange, self._loop)
+        self._waiting.append(waiting)
+        self._asked()
+        await asyncio.wait(
+            {waiting.is_answered, exchange.disconnected}, return_when=asyncio.FIRST_COMPLETED
+        )
+        if not waiting.is_answered.done():  # a worker that has died asks for nothing
+            self._waiting.remove(waiting)
+
+    def _asked(self) -> None:
+        """A worker or an extension asks for an event; the init is over when each kind has."""
+        is_ready = self.state is State.READY and self._extensions.are_ready
+        if is_ready and not self.initialised.done():
+            self._line(platform_events.init_report(self._init_ms()))
+            for registered in self._extensions.registered:
+                self._line(platform_events.extension(registered))
+            self.initialised.set_result(None)
+        self._changed()
+
+    async def _init_error(self, exchange: ServerExchange) -> None:
+        self.state = managed_runtime_api.TRANSITIONS[self.state, Call.INIT_ERROR]
+        document = await exchange.read_body()
+        respond(exchange, runtime_api.ACCEPTED)
+        kind = header_text(exchange, b"lambda-runtime-function-error-type") or "Runtime.Unknown"
+        self._init_failed(kind, error_message(document))
+
+    async def _result(self, exchange: ServerExchange, call: Call, request_id: str) -> None:
+        running = self._running.get(request_id)
+        refusal = self._refusal(running, call, request_id, exchange)
+        if running is None or refusal is not None:
+            respond(exchange, refusal or managed_runtime_api.INVALID_REQUEST_ID)
+            return
+        running.state = managed_runtime_api.ATTEMPT_TRANSITIONS[running.state, call]
+        try:
+            answer = await _receive(exchange, call, running.invocation)
+        except PeerError as error:
+            if self._running.get(request_id) is running:
+                self._fail(running, "Runtime.TruncatedResponse", error.message, "error")
+                self._changed()
+            raise
+        if self._running.get(request_id) is not running:  # it has ended while it was being posted
+            refusal = self._refusal(None, call, request_id, exchange)
+            respond(exchange, refusal or managed_runtime_api.INVALID_REQUEST_ID)
+            return
+        respond(exchange, answer)
+        error_type = running.invocation.outcome.result().error_type
+        self._finish(running, "error" if error_type else "success", error_type)
+        self._changed()
+
+    def _refusal(
+        self, running: _Running | None, call: Call, request_id: str, exchange: ServerExchange
+    ) -> Answer | None:
+        if running is None:
+            is_late = self._timed_out.take(request_id)
+            state = AttemptState.TIMED_OUT if is_late else AttemptState.UNKNOWN
+            return managed_runtime_api.refusal(state, call)
+        # The same request may be tried again while an attempt that took too long is still at work.
+        given = header_text(exchange, b"lambda-runtime-invocation-id")
+        if given and given != running.attempt.invocation_id:
+            return managed_runtime_api.INVOKE_TIMEOUT
+        return managed_runtime_api.refusal(running.state, call)
+
+
+async def _receive(exchange: ServerExchange, call: Call, invocation: Invocation) -> Answer:
+    """Read what a runtime posts, and give it to the caller."""
+    try:
+        payload = await exchange.read_body(RESULT_BYTES)
+    except BodyTooLarge:
+        kind = "Function.ResponseSizeTooLarge"
+        message = (
+            f"Response payload size exceeded maximum allowed payload size ({RESULT_BYTES} bytes)."
+        )
+        invocation.settle(failure(kind, message))
+        return runtime_api.refused(413, "RequestEntityTooLarge", message)
+    kind = header_text(exchange, b"lambda-runtime-function-error-type") or "Unhandled"
+    invocation.settle(Outcome(payload, kind if call is Call.ERROR else ""))
+    return runtime_api.ACCEPTED
+
+
+def _unheard(_: str) -> None:
+    pass
