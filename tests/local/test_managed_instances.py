@@ -346,6 +346,7 @@ def test_an_environment_that_is_killed_while_it_waits_is_replaced_without_an_err
         old = only(service)
         os.kill(old.pid, signal.SIGKILL)
         await old.ended
+        await until(lambda: bool(serving(service)))  # before anybody asks for it
         assert (await act(service))["pid"] != old.pid
 
     run(tmp_path, test)
@@ -377,38 +378,179 @@ def test_nothing_is_frozen_between_invocations(tmp_path: Path) -> None:
     run(tmp_path, test, app=app, command=command, max_concurrency=1, concurrency=1)
 
 
+class Slot:
+    """A worker that a test plays itself: it asks for an event, and answers it."""
+
+    def __init__(self, client: httpx.AsyncClient, environment: ManagedEnvironment) -> None:
+        port = environment.runtime_api_port
+        self._client = client
+        self._url = f"http://127.0.0.1:{port}/2018-06-01/runtime/invocation"
+        self._next = asyncio.create_task(client.get(f"{self._url}/next"))
+
+    @property
+    def has_event(self) -> bool:
+        return self._next.done()
+
+    async def answer(self) -> None:
+        given = await self._next
+        request_id = given.headers["lambda-runtime-aws-request-id"]
+        answer = await self._client.post(f"{self._url}/{request_id}/response", json="by hand")
+        assert answer.status_code == 202
+
+    async def leave(self) -> None:
+        self._next.cancel()
+        await asyncio.wait({self._next})
+
+
+def play(
+    folder: Path,
+    test: Callable[[Service, Callable[[ManagedEnvironment], Awaitable[Slot]]], Awaitable[None]],
+    **options: Any,
+) -> None:
+    """Run a test that plays the workers of environments with two places each."""
+
+    async def with_client(service: Service) -> None:
+        async with httpx.AsyncClient(timeout=None) as client:
+
+            async def ask(environment: ManagedEnvironment) -> Slot:
+                waiting = environment.waiting
+                slot = Slot(client, environment)
+                await until(lambda: slot.has_event or environment.waiting > waiting)
+                return slot
+
+            await test(service, ask)
+
+    variables = {"NEVER_READY": "1"}
+    run(folder, with_client, variables=variables, warm=False, max_concurrency=2, **options)
+
+
+async def started(service: Service, count: int) -> ManagedEnvironment:
+    """The environment that is not serving yet, of so many."""
+    await until(lambda: len(environments(service)) == count)
+    (environment,) = (each for each in environments(service) if not each.is_serving)
+    await until(lambda: environment.is_running)
+    return environment
+
+
 def test_beyond_all_places_the_caller_is_told_and_another_environment_is_started(
     tmp_path: Path,
 ) -> None:
-    async def test(service: Service) -> None:
-        held = [invoke(service, hold="all") for _ in range(2)]
+    async def test(service: Service, ask: Callable[[ManagedEnvironment], Awaitable[Slot]]) -> None:
+        invocations = [invoke(service) for _ in range(2)]  # they wait for the init
+        first = await started(service, 1)
+        for _ in invocations:
+            await ask(first)
+        await until(lambda: first.in_flight == 2)
         with pytest.raises(ThrottledError, match="1 of 2 environments are full"):
             await invoke(service).outcome
-        first = only_serving(service)
-        await until(lambda: len(serving(service)) == 2)
-        (second,) = set(serving(service)) - {first}
-        await until(lambda: second.waiting == 2)
-        assert (await act(service))["pid"] == second.pid
-        more = [invoke(service, hold="all") for _ in range(2)]
+        second = await started(service, 2)
+        await ask(second)
+        await ask(second)
+        invocations += [invoke(service) for _ in range(2)]
+        assert second.in_flight == 2
         with pytest.raises(ThrottledError, match="2 of 2 environments are full"):
             await invoke(service).outcome
         assert len(environments(service)) == 2
-        assert not any(invocation.outcome.done() for invocation in (*held, *more))
+        assert not any(invocation.outcome.done() for invocation in invocations)
 
-    run(tmp_path, test, max_concurrency=2, concurrency=2)
+    play(tmp_path, test, concurrency=2)
+
+
+def test_an_environment_is_never_given_more_than_it_may_have(tmp_path: Path) -> None:
+    async def test(service: Service, ask: Callable[[ManagedEnvironment], Awaitable[Slot]]) -> None:
+        held = [invoke(service) for _ in range(2)]
+        environment = await started(service, 1)
+        for _ in range(4):
+            await ask(environment)
+        await until(lambda: environment.waiting == 2)
+        with pytest.raises(ThrottledError):
+            await invoke(service).outcome
+        assert not any(invocation.outcome.done() for invocation in held)
+
+    play(tmp_path, test, concurrency=1)
+
+
+def test_an_invocation_waits_a_moment_for_a_worker_and_is_throttled_then(tmp_path: Path) -> None:
+    async def test(service: Service, ask: Callable[[ManagedEnvironment], Awaitable[Slot]]) -> None:
+        held = invoke(service)
+        environment = await started(service, 1)
+        slot = await ask(environment)
+        await until(lambda: environment.in_flight == 1)
+        waits = invoke(service)
+        await ask(environment)
+        await until(lambda: environment.in_flight == 2)
+        await slot.answer()
+        assert (await held.outcome).payload == b'"by hand"'
+        with pytest.raises(ThrottledError):  # nobody asks
+            await invoke(service).outcome
+        assert not waits.outcome.done()
+
+    play(tmp_path, test, concurrency=1, limits=Limits(grace_s=0.5))
+
+
+def test_an_invocation_goes_to_the_environment_that_has_the_fewest_at_work(
+    tmp_path: Path,
+) -> None:
+    async def test(service: Service, ask: Callable[[ManagedEnvironment], Awaitable[Slot]]) -> None:
+        held = [invoke(service) for _ in range(2)]
+        first = await started(service, 1)
+        slots = [await ask(first) for _ in held]
+        second = await started(service, 2)
+        await ask(second)
+        await ask(second)
+        await slots[0].answer()
+        await ask(first)
+        assert (first.in_flight, second.in_flight) == (1, 0)
+        held.append(invoke(service))
+        assert (first.in_flight, second.in_flight) == (1, 1)
+        await slots[1].answer()
+        await ask(first)
+        held.append(invoke(service))
+        assert (first.in_flight, second.in_flight) == (1, 1)
+
+    play(tmp_path, test, concurrency=2)
+
+
+def test_idle_environments_end_but_one(tmp_path: Path) -> None:
+    async def test(service: Service, ask: Callable[[ManagedEnvironment], Awaitable[Slot]]) -> None:
+        held = [invoke(service) for _ in range(2)]
+        first = await started(service, 1)
+        slots = [await ask(first) for _ in held]
+        await ask(await started(service, 2))
+        for slot in slots:
+            await slot.answer()
+        await until(lambda: len(serving(service)) < 2)
+        assert len(serving(service)) == 1
+
+    play(tmp_path, test, concurrency=2, limits=Limits(idle_s=0.2, grace_s=30))
+
+
+def test_a_worker_that_has_left_is_given_nothing(tmp_path: Path) -> None:
+    async def test(service: Service, ask: Callable[[ManagedEnvironment], Awaitable[Slot]]) -> None:
+        held = [invoke(service)]
+        environment = await started(service, 1)
+        slot = await ask(environment)
+        leaving = await ask(environment)
+        staying = None
+        await until(lambda: environment.in_flight == 1)
+        await leaving.leave()
+        await until(lambda: environment.waiting == 0)
+        staying = await ask(environment)
+        held.append(invoke(service))
+        for each in (slot, staying):
+            await each.answer()
+        assert [(await each.outcome).payload for each in held] == [b'"by hand"'] * 2
+
+    play(tmp_path, test, concurrency=1)
 
 
 def serving(service: Service) -> list[ManagedEnvironment]:
     return [each for each in environments(service) if each.is_serving]
 
 
-def only_serving(service: Service) -> ManagedEnvironment:
-    (environment,) = serving(service)
-    return environment
-
-
 def test_boto3_gets_429_where_all_places_are_taken(tmp_path: Path) -> None:
     async def test(service: Service) -> None:
+        await until(lambda: only(service).waiting == 2)
         held = [invoke(service, hold="all") for _ in range(2)]
         client = boto3.client(
             "lambda",
@@ -429,50 +571,6 @@ def test_boto3_gets_429_where_all_places_are_taken(tmp_path: Path) -> None:
         assert not any(invocation.outcome.done() for invocation in held)
 
     run(tmp_path, test, max_concurrency=2, concurrency=1)
-
-
-def test_an_invocation_goes_to_the_environment_that_has_the_fewest_at_work(
-    tmp_path: Path,
-) -> None:
-    async def test(service: Service) -> None:
-        first = only(service)
-        held = [invoke(service, hold=name) for name in "abc"]
-        await until(lambda: len(serving(service)) == 2)
-        (second,) = set(serving(service)) - {first}
-        await until(lambda: second.waiting == 3)
-        invoke(service, hold="second")
-        assert (first.in_flight, second.in_flight) == (3, 1)
-        del held
-
-    run(tmp_path, test, max_concurrency=3, concurrency=2)
-
-
-def test_idle_environments_end_but_one(tmp_path: Path) -> None:
-    async def test(service: Service) -> None:
-        held = [invoke(service, hold="all") for _ in range(2)]
-        await until(lambda: len(serving(service)) == 2)
-        (second,) = (each for each in serving(service) if not each.in_flight)
-        await second.ended
-        assert not any(invocation.outcome.done() for invocation in held)
-        assert len(environments(service)) == 1
-
-    run(tmp_path, test, max_concurrency=2, concurrency=2, limits=Limits(idle_s=0.2, grace_s=30))
-
-
-def test_a_worker_that_has_left_is_given_nothing(tmp_path: Path) -> None:
-    async def test(service: Service) -> None:
-        environment = only(service)
-        await until(lambda: environment.waiting == 1)
-        port = environment.runtime_api_port
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n")
-        await until(lambda: environment.waiting == 2)
-        writer.close()
-        await until(lambda: environment.waiting == 1)
-        for _ in range(3):
-            assert await act(service)
-
-    run(tmp_path, test, max_concurrency=2, variables={"SLOTS": "1"})
 
 
 def test_more_calls_for_the_next_event_than_places_are_a_fault(tmp_path: Path) -> None:
@@ -631,6 +729,7 @@ def test_new_code_is_served_by_new_environments_and_the_old_finish_their_work(
         old = only(service)
         held = invoke(service, hold="work")
         service.service.replace()
+        await until(lambda: len(serving(service)) == 2)  # before anybody asks for it
         assert (await act(service))["pid"] != old.pid
         assert not held.outcome.done()
         url = f"http://127.0.0.1:{old.runtime_api_port}/2018-06-01/runtime/invocation"

@@ -155,7 +155,7 @@ class ManagedEnvironment:
     @property
     def waiting(self) -> int:
         """How many calls for the next event it holds."""
-        return len(self._waiting)
+        return sum(not each.exchange.is_disconnected for each in self._waiting)
 
     @property
     def places(self) -> int:
@@ -165,11 +165,13 @@ class ManagedEnvironment:
     @property
     def can_take(self) -> bool:
         """Whether it may have another one, and its runtime waits for it."""
-        return bool(self._waiting) and self.is_serving and self.places > 0
+        return self.is_serving and self.places > 0 and self.waiting > 0
 
     def deliver(self, invocation: Invocation) -> None:
         """Give it an event that it can take; its invocation is settled and finished in any case."""
         waiting = self._waiting.popleft()
+        while waiting.exchange.is_disconnected:  # a worker that has died asks for nothing
+            waiting = self._waiting.popleft()
         running = _Running(invocation, new_attempt(invocation, self._function))
         self._running[invocation.request_id] = running
         invocation.started = perf_counter()
@@ -294,7 +296,7 @@ class ManagedEnvironment:
         respond(exchange, answer)
 
     async def _next_event(self, exchange: ServerExchange) -> None:
-        if len(self._waiting) >= self._function.max_concurrency:
+        if self.waiting >= self._function.max_concurrency:
             respond(exchange, managed_runtime_api.TOO_MANY_NEXT)
             return
         self.state = managed_runtime_api.TRANSITIONS[self.state, Call.NEXT]
@@ -305,7 +307,7 @@ class ManagedEnvironment:
         await asyncio.wait(
             {waiting.is_answered, exchange.disconnected}, return_when=asyncio.FIRST_COMPLETED
         )
-        if not waiting.is_answered.done():  # a worker that has died asks for nothing
+        if waiting in self._waiting:
             self._waiting.remove(waiting)
 
     def _asked(self) -> None:

@@ -87,9 +87,10 @@ class ManagedInstances:
             self._queue.append(invocation)
             if not self._is_starting():
                 self._launch()
-        elif len(self._queue) < sum(each.places for each in serving):
+        elif self._has_place():
             self._queue.append(invocation)
             self._loop.call_later(self._times.grace_s, self._waited_long_enough, invocation)
+            self._scale_out()
         else:
             self._throttle(invocation)
             self._scale_out()
@@ -116,6 +117,10 @@ class ManagedInstances:
     def _serving(self) -> list[ManagedEnvironment]:
         return [each for each in self.environments - self._outdated if each.is_serving]
 
+    def _has_place(self) -> bool:
+        """Whether there is one that is neither taken nor waited for."""
+        return sum(each.places for each in self._serving()) > len(self._queue)
+
     def _is_starting(self) -> bool:
         return any(not each.initialised.done() for each in self.environments - self._outdated)
 
@@ -134,9 +139,9 @@ class ManagedInstances:
         invocation.throttle(ThrottledError(f"{count} of {most} environments are full", hint))
 
     def _scale_out(self) -> None:
-        is_full = not any(each.places for each in self._serving())
         count = sum(not each.is_dying for each in self.environments)
-        if is_full and count < self._function.concurrency and not self._is_starting():
+        is_enough = self._has_place() or count >= self._function.concurrency
+        if not is_enough and not self._is_starting():
             self._launch()
 
     def _launch(self) -> None:
