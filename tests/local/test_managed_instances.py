@@ -470,22 +470,33 @@ def test_an_environment_is_never_given_more_than_it_may_have(tmp_path: Path) -> 
     play(tmp_path, test, concurrency=1)
 
 
-def test_an_invocation_waits_a_moment_for_a_worker_and_is_throttled_then(tmp_path: Path) -> None:
+def test_no_more_invocations_wait_for_a_worker_than_there_are_places(tmp_path: Path) -> None:
     async def test(service: Service, ask: Callable[[ManagedEnvironment], Awaitable[Slot]]) -> None:
         held = invoke(service)
         environment = await started(service, 1)
-        slot = await ask(environment)
+        await ask(environment)
         await until(lambda: environment.in_flight == 1)
         waits = invoke(service)
-        await ask(environment)
-        await until(lambda: environment.in_flight == 2)
-        await slot.answer()
-        assert (await held.outcome).payload == b'"by hand"'
-        with pytest.raises(ThrottledError):  # nobody asks
+        with pytest.raises(ThrottledError):
             await invoke(service).outcome
-        assert not waits.outcome.done()
+        await (await ask(environment)).answer()
+        assert (await waits.outcome).payload == b'"by hand"'
+        assert not held.outcome.done()
 
-    play(tmp_path, test, concurrency=1, limits=Limits(grace_s=0.5))
+    play(tmp_path, test, concurrency=1)
+
+
+def test_an_invocation_that_has_waited_a_moment_for_a_worker_is_throttled(tmp_path: Path) -> None:
+    async def test(service: Service, ask: Callable[[ManagedEnvironment], Awaitable[Slot]]) -> None:
+        invoke(service)
+        environment = await started(service, 1)
+        await ask(environment)
+        await until(lambda: environment.in_flight == 1)
+        with pytest.raises(ThrottledError):
+            await invoke(service).outcome
+        assert environment.places == 1
+
+    play(tmp_path, test, concurrency=1, limits=Limits(grace_s=0.05))
 
 
 def test_an_invocation_goes_to_the_environment_that_has_the_fewest_at_work(
@@ -522,7 +533,7 @@ def test_idle_environments_end_but_one(tmp_path: Path) -> None:
         await until(lambda: len(serving(service)) < 2)
         assert len(serving(service)) == 1
 
-    play(tmp_path, test, concurrency=2, limits=Limits(idle_s=0.2, grace_s=30))
+    play(tmp_path, test, concurrency=2, limits=Limits(idle_s=0.8, grace_s=30))
 
 
 def test_a_worker_that_has_left_is_given_nothing(tmp_path: Path) -> None:
@@ -699,6 +710,14 @@ def test_an_app_that_did_not_start_is_started_again_for_the_next_invocation(
         await until(lambda: not environments(service))
 
     run(tmp_path, test, variables={"INIT_ERRORS": "1"}, warm=False)
+
+
+def test_a_process_that_ends_at_once_is_not_started_again_and_again(tmp_path: Path) -> None:
+    async def test(service: Service) -> None:
+        assert (await invoke(service).outcome).error_type == "Runtime.ExitError"
+        await until(lambda: not environments(service))
+
+    run(tmp_path, test, command=(sys.executable, "-c", "raise SystemExit(3)"), warm=False)
 
 
 def test_a_command_that_is_not_there_is_an_error_of_every_invocation(tmp_path: Path) -> None:

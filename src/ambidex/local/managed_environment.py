@@ -307,8 +307,6 @@ class ManagedEnvironment:
         await asyncio.wait(
             {waiting.is_answered, exchange.disconnected}, return_when=asyncio.FIRST_COMPLETED
         )
-        if waiting in self._waiting:
-            self._waiting.remove(waiting)
 
     def _asked(self) -> None:
         """A worker or an extension asks for an event; the init is over when each kind has."""
