@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from ambidex.asgi.types import App, Message, Receive, Scope, Send
-from ambidex.local.environment import _LIMITS, _refuse
 from ambidex.local.http1 import server as http1_server
 from ambidex.local.http1.exchange import ServerExchange
+from ambidex.local.runtime_api_server import LIMITS, refuse
 from ambidex.runtime import loop, response_stream
 from ambidex.runtime.connection import Connection
 from ambidex.runtime.invocation import function
@@ -105,7 +105,7 @@ def talk(api: RuntimeApi, app: App, **settings: Any) -> None:
 
     async def main() -> None:
         server = await http1_server.listen(
-            api, "127.0.0.1", 0, limits=_LIMITS, refuse=_refuse, keep_alive_s=None
+            api, "127.0.0.1", 0, limits=LIMITS, refuse=refuse, keep_alive_s=None
         )
         connection = Connection(f"127.0.0.1:{server.port}")
         with pytest.raises(PeerError):
