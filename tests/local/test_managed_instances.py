@@ -313,6 +313,20 @@ def test_a_result_beyond_6_mb_is_refused_and_the_caller_told(tmp_path: Path) -> 
     run(tmp_path, test)
 
 
+def test_a_result_that_breaks_off_is_an_error_of_its_invocation_alone(tmp_path: Path) -> None:
+    async def test(service: Service, ask: Callable[[ManagedEnvironment], Awaitable[Slot]]) -> None:
+        broken, whole = invoke(service), invoke(service)
+        environment = await started(service, 1)
+        first, second = await ask(environment), await ask(environment)
+        await first.break_off()
+        outcome = await broken.outcome
+        assert outcome.error_type == "Runtime.TruncatedResponse"
+        await second.answer()
+        assert not (await whole.outcome).is_error
+
+    play(tmp_path, test, concurrency=1)
+
+
 def test_an_error_is_the_callers_and_the_environment_goes_on(tmp_path: Path) -> None:
     async def test(service: Service) -> None:
         held = invoke(service, hold="other")
@@ -382,9 +396,9 @@ class Slot:
     """A worker that a test plays itself: it asks for an event, and answers it."""
 
     def __init__(self, client: httpx.AsyncClient, environment: ManagedEnvironment) -> None:
-        port = environment.runtime_api_port
+        self._port = environment.runtime_api_port
         self._client = client
-        self._url = f"http://127.0.0.1:{port}/2018-06-01/runtime/invocation"
+        self._url = f"http://127.0.0.1:{self._port}/2018-06-01/runtime/invocation"
         self._next = asyncio.create_task(client.get(f"{self._url}/next"))
 
     @property
@@ -396,6 +410,16 @@ class Slot:
         request_id = given.headers["lambda-runtime-aws-request-id"]
         answer = await self._client.post(f"{self._url}/{request_id}/response", json="by hand")
         assert answer.status_code == 202
+
+    async def break_off(self) -> None:
+        given = await self._next
+        request_id = given.headers["lambda-runtime-aws-request-id"]
+        _, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        path = f"/2018-06-01/runtime/invocation/{request_id}/response"
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
+        writer.write(head.encode() + b"not all of it")
+        await writer.drain()
+        writer.close()
 
     async def leave(self) -> None:
         self._next.cancel()

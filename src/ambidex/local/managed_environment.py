@@ -38,6 +38,10 @@ from ambidex.local.variables import Function
 if TYPE_CHECKING:
     from ambidex.local.http1.server import Server
 
+# From a result that breaks off to the exit of the process, which is the better reason if it comes:
+# a worker may have died alone.
+_EXIT_S = 0.5
+
 
 class _Running:
     """An attempt that is at work."""
@@ -335,6 +339,7 @@ class ManagedEnvironment:
         try:
             answer = await _receive(exchange, call, running.invocation)
         except PeerError as error:
+            await asyncio.wait({self.ended}, timeout=_EXIT_S)
             if self._running.get(request_id) is running:
                 self._fail(running, "Runtime.TruncatedResponse", error.message, "error")
                 self._changed()
