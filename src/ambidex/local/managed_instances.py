@@ -131,12 +131,13 @@ class ManagedInstances:
             self._throttle(invocation)
 
     def _throttle(self, invocation: Invocation) -> None:
-        most = self._function.concurrency
-        count = len(self._serving())
+        serving, most = self._serving(), self._function.concurrency
+        at_work = sum(each.in_flight for each in serving)
         hint = "raise `concurrency` in [tool.ambidex.lambda]"
-        if count < most:
-            hint = "another one is being started"
-        invocation.throttle(ThrottledError(f"{count} of {most} environments are full", hint))
+        if len(serving) < most:
+            hint = "another one is started when all places are taken"
+        message = f"{len(serving)} of {most} environments are full, with {at_work} invocations"
+        invocation.throttle(ThrottledError(message, hint))
 
     def _scale_out(self) -> None:
         count = sum(not each.is_dying for each in self.environments)
