@@ -19,8 +19,9 @@ MAY_IMPORT = {
     "settings": {"errors"},
     "events": {"errors", "http"},
     "asgi": {"errors", "http"},
-    "runtime": {"errors", "http", "events", "asgi", "settings"},
-    "server": {"errors", "asgi", "settings"},
+    "log": {"asgi", "settings"},
+    "runtime": {"errors", "http", "events", "asgi", "log", "settings"},
+    "server": {"errors", "asgi", "log", "settings"},
     "local": {"errors", "http", "events", "settings"},
     "cli": {"__main__", "errors", "local"},
 }
@@ -79,7 +80,7 @@ def test_serve_on_lambda_loads_nothing_but_what_it_needs() -> None:
     }
     assert outside <= LIGHT
     ours = {name.split(".")[1] for name in modules if name.startswith("ambidex.")}
-    assert ours <= {"__main__", "asgi", "errors", "events", "http", "runtime", "settings"}
+    assert ours <= {"__main__", "asgi", "errors", "events", "http", "log", "runtime", "settings"}
 
 
 def test_serve_on_lambda_leaves_slow_parts_of_the_standard_library_alone() -> None:

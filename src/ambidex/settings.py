@@ -16,6 +16,17 @@ if TYPE_CHECKING:
 
 PREFIX = "AMBIDEX_"
 
+# Lambda's own, which hold on both platforms. Source: configuration-envvars.html;
+# monitoring-cloudwatchlogs-log-level.html.
+LOG_FORMAT = "AWS_LAMBDA_LOG_FORMAT"
+LOG_LEVEL = "AWS_LAMBDA_LOG_LEVEL"
+_LOG_CONTROLS = {
+    LOG_FORMAT: "JSON or Text",
+    LOG_LEVEL: "TRACE, DEBUG, INFO, WARN, ERROR or FATAL",
+}
+# Python's own names, which AWS's Python runtime takes as well.
+_PYTHON_LEVELS = ("WARNING", "CRITICAL")
+
 FRONT_DOORS = ("http-api", "http-api-v1", "rest-api", "function-url", "alb")
 DEFAULT_STAGE = "$default"
 # Those of API Gateway, which alone have stages and custom domains.
@@ -376,7 +387,7 @@ TABLE = (
         "",
         _header_name,
         "",
-        "The header that the app gets as Authorization, where IAM needs that one itself.",
+        "The header that the app gets as Authorization, in place of the one that IAM needs.",
         True,
     ),
     Setting("lambda", "snap-start", False, _flag, "", "Whether environments start from snapshots."),
@@ -509,7 +520,8 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
     """The settings as the image has them, in variables that start with AMBIDEX_.
 
     Raises:
-        SettingError: a variable with that prefix is unknown or its value is out of range.
+        SettingError: a variable with that prefix is unknown or its value is out of range, or one of
+            Lambda's logging controls is.
     """
     known = {setting.variable: setting for setting in TABLE if setting.is_in_image}
     values = {}
@@ -518,7 +530,16 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
             if name not in known:
                 raise SettingError(f"there is no setting {name}", _nearest(name, known))
             values[name] = _from_text(known[name], text)
+    _check_log_controls(environ)
     return _settings(values)
+
+
+def _check_log_controls(environ: Mapping[str, str]) -> None:
+    for name, choices in _LOG_CONTROLS.items():
+        text = environ.get(name, "")
+        allowed = (*choices.upper().replace(" OR ", ", ").split(", "), *_PYTHON_LEVELS)
+        if text and text.upper() not in allowed:
+            raise SettingError(f"{name} = {shown(text)} must be {choices}")
 
 
 def to_environ(settings: Settings) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """`ambidex serve` in a process of its own, and what it has written so far."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -68,7 +69,10 @@ class Served:
 
     @property
     def port(self) -> int:
-        return int(self.line("Uvicorn running on").split(" (")[0].rpartition(":")[2])
+        line = self.line("Uvicorn running on")
+        found = re.search(r"Uvicorn running on http://[^ \"]*:(\d+)", line)
+        assert found
+        return int(found[1])
 
     @property
     def url(self) -> str:
@@ -118,6 +122,7 @@ def environ(**variables: str) -> dict[str, str]:
         **inherited,
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         "PYTHONUNBUFFERED": "",
+        "AWS_LAMBDA_LOG_FORMAT": "Text",
         "AMBIDEX_ECS_HOST": "127.0.0.1",
         "AMBIDEX_ECS_PORT": "0",
         **variables,

@@ -322,7 +322,7 @@ def test_only_what_the_image_needs_is_imported() -> None:
     with running((sys.executable, "-c", LOADED), HERE, AMBIDEX_ECS_DRAIN="0") as served:
         assert httpx.get(served.url).text == "ok"
         assert served.status_within(30) == 0
-        assert served.line("rooms") == "rooms asgi errors server settings"
+        assert served.line("rooms") == "rooms asgi errors log server settings"
 
 
 def test_nothing_slow_is_imported_before_the_signal_handlers_are_there() -> None:

@@ -1,8 +1,10 @@
 """Tracebacks that begin where the app's own code does."""
 
 import importlib
+import logging
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import ambidex
 
@@ -18,3 +20,11 @@ def of_the_app(trace: TracebackType | None) -> TracebackType | None:
     while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OURS):
         trace = trace.tb_next
     return trace
+
+
+class AppTraceFormatter(logging.Formatter):
+    """A formatter of log records whose tracebacks begin there."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: ANN401 – as in the base
+        """The traceback, as text."""
+        return super().formatException((*ei[:2], of_the_app(ei[2])))

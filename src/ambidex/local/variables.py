@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ambidex.errors import shown
 from ambidex.local.extensions_api import Metadata
-from ambidex.settings import SettingError, Settings, to_environ, variables_problem
+from ambidex.settings import LOG_FORMAT, SettingError, Settings, to_environ, variables_problem
 
 DEFAULT_REGION = "us-east-1"
 ACCOUNT_ID = "123456789012"
@@ -33,6 +33,8 @@ _RESERVED = re.compile(
 _REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 # Set by Lambda, too, but a user's value wins.
 _DEFAULTS = {"AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR", "TZ": ":UTC"}
+# Whoever reads the log of a task here is a person, though it comes down a pipe.
+_READABLE = {LOG_FORMAT: "Text"}
 
 
 class Function(NamedTuple):
@@ -139,7 +141,8 @@ def task_variables(
         # The load balancer is on this machine, too.
         "AMBIDEX_ECS_TRUSTED_PROXIES": ",".join((*settings.ecs.trusted_proxies, host)),
     }
-    return _machine(environ) | _user(settings, folder) | own | _ambidex(settings) | here
+    user = _READABLE | _machine(environ) | _user(settings, folder)
+    return user | own | _ambidex(settings) | here
 
 
 def _managed_instances(max_concurrency: int, user: Mapping[str, str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from ambidex.asgi.scope import http_scope
 from ambidex.asgi.types import App
 from ambidex.events.detect import NotHttpError, Source, detect
 from ambidex.http import Request, Response
+from ambidex.log.controls import logs_requests
 from ambidex.runtime.event_json import dumps, loads
 
 if TYPE_CHECKING:
@@ -49,6 +50,10 @@ def function(app: App, state: dict[str, Any], settings: "LambdaSettings") -> Fun
         from ambidex.asgi.events_path import closed
 
         outside = closed(app, settings.events_path, settings.base_path)
+    if logs_requests():
+        from ambidex.log.access import AccessLog
+
+        app, outside = AccessLog(app), AccessLog(outside)
     return Function(
         app,
         outside,

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from ambidex.events.detect import Prelude
 from ambidex.events.fields import EventError
-from ambidex.runtime import log, messages
+from ambidex.log.context import enter
+from ambidex.runtime import messages
 from ambidex.runtime.connection import Connection
 from ambidex.runtime.context import LambdaContext, variables
 from ambidex.runtime.errors import InvocationError, error_document
@@ -48,7 +49,7 @@ async def run(
     while True:
         invocation = messages.parse_invocation(await connection.call(next_request))
         _trace(invocation, environ)
-        log.request_id.set(invocation.request_id)
+        enter(invocation.request_id, invocation.trace_id, invocation.tenant_id)
         # A task of its own, so that context variables that the app sets end with the request.
         await create_task(_answer(connection, function, invocation, of_all))
         _check(await connection.reply(), invocation)

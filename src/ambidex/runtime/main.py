@@ -35,7 +35,7 @@ def serve(app_name: str, environ: MutableMapping[str, str]) -> int:
     Returns:
         The exit status; there is one only if something failed.
     """
-    log.configure()
+    log.configure(environ)
     event_loop = new_event_loop()
     asyncio.set_event_loop(event_loop)
     connection = Connection(environ["AWS_LAMBDA_RUNTIME_API"])

@@ -1,42 +1,61 @@
 """The log of the process: ambidex's and uvicorn's on stderr, the access log on stdout.
 
-No time is added: the log drivers of ECS add one. What the app logs is on stderr, too, unless it
-has a handler of its own: the levels that it sets say what is written, as on Lambda.
+It is JSON, in the schema of Lambda, unless a terminal reads it or AWS_LAMBDA_LOG_FORMAT says
+otherwise. No time is added to text: the log drivers of ECS add one. They make an event of each
+line, so line ends within a record are carriage returns, except at a terminal. What the app logs is
+on stderr, too, unless it has a handler of its own: the levels that it sets say what is written, as
+on Lambda.
 """
 
 import logging
 import sys
-from types import TracebackType
+from collections.abc import Mapping
+from typing import TextIO
 
-from ambidex.asgi.trace import of_the_app
+from ambidex.asgi.trace import AppTraceFormatter
+from ambidex.log.controls import ACCESS, controls, set_levels
+from ambidex.log.record import JsonFormatter
 
-
-class _Formatter(logging.Formatter):
-    """Tracebacks begin at the first frame that is the app's."""
-
-    def formatException(  # type: ignore[override]  # the base's also takes (None, None, None)
-        self, ei: tuple[type[BaseException], BaseException, TracebackType | None]
-    ) -> str:
-        return super().formatException((*ei[:2], of_the_app(ei[2])))
+_PLAIN = "%(levelname)s: %(message)s"
+_ACCESS = "%(levelname)s: %(client)s %(message)s %(durationMs).1f ms %(traceId)s"
+_ABSENT = {"client": "-", "traceId": "-"}
 
 
-def configure() -> None:
-    """Set up the handlers; uvicorn is told to leave them."""
-    formatter = _Formatter("%(levelname)s: %(message)s")
-    for name, stream in (
-        ("ambidex", sys.stderr),
-        ("uvicorn", sys.stderr),
-        ("ambidex.access", sys.stdout),
-    ):
-        handler = logging.StreamHandler(stream)
-        handler.setFormatter(formatter)
+class _OneEvent(AppTraceFormatter):
+    """Text without line ends."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return super().format(record).replace("\n", "\r")
+
+
+def configure(environ: Mapping[str, str]) -> None:
+    """Set up the handlers; uvicorn is told to leave them.
+
+    Args:
+        environ: the process's environment.
+    """
+    is_terminal = sys.stderr.isatty()
+    is_json, level = controls(environ, is_json=not is_terminal)
+    text = AppTraceFormatter if is_terminal else _OneEvent
+    formatter = JsonFormatter() if is_json else text(_PLAIN)
+    access = formatter if is_json else text(_ACCESS, defaults=_ABSENT)
+    handlers = {
+        "ambidex": _handler(sys.stderr, formatter),
+        "uvicorn": _handler(sys.stderr, formatter),
+        ACCESS: _handler(sys.stdout, access),
+    }
+    for name, handler in handlers.items():
         logger = logging.getLogger(name)
         logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
         logger.propagate = False
-    last_resort = logging.StreamHandler()
-    last_resort.setFormatter(formatter)
-    logging.lastResort = last_resort
+    set_levels(level, handlers)
+    logging.lastResort = _handler(sys.stderr, formatter)
+
+
+def _handler(stream: TextIO, formatter: logging.Formatter) -> "logging.StreamHandler[TextIO]":
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(formatter)
+    return handler
 
 
 def raised_by_the_app(error: BaseException) -> None:

@@ -46,7 +46,7 @@ def serve(app_name: str, environ: Mapping[str, str]) -> int:
     from ambidex.server import log
     from ambidex.settings import from_environ
 
-    log.configure()
+    log.configure(environ)
     settings = from_environ(environ)
     try:
         from ambidex.server.life import run

@@ -1,0 +1,1 @@
+"""What is logged, in one schema on both platforms."""

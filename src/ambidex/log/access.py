@@ -1,0 +1,72 @@
+"""The request record: one for each HTTP request, once its response is complete.
+
+What it says is in the record's fields; the message is method, path with query, and status. Its
+logger is `ambidex.access`.
+"""
+
+import logging
+from time import perf_counter
+
+from ambidex.asgi.types import App, Message, Receive, Scope, Send
+from ambidex.log.context import trace_id
+from ambidex.log.controls import ACCESS
+from ambidex.log.route import route
+
+logger = logging.getLogger(ACCESS)
+
+
+class AccessLog:
+    """Logs the requests to an app.
+
+    Args:
+        app: the app.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and log it."""
+        if scope["type"] != "http" or not logger.isEnabledFor(logging.INFO):
+            await self._app(scope, receive, send)
+            return
+        started_s = perf_counter()
+        status = 500  # what is answered for an app that ends without a response
+        is_complete = False
+
+        async def noted(message: Message) -> None:
+            nonlocal status, is_complete
+            await send(message)
+            kind = message["type"]
+            if kind == "http.response.start":
+                status = message["status"]
+            elif kind == "http.response.body" and not message.get("more_body", False):
+                is_complete = True
+                _log(scope, status, started_s)
+
+        try:
+            await self._app(scope, receive, noted)
+        finally:
+            if not is_complete:
+                _log(scope, status, started_s)
+
+
+def _log(scope: Scope, status: int, started_s: float) -> None:
+    client, query = scope["client"], scope["query_string"]
+    path = _text(scope["raw_path"])
+    fields = {
+        "method": scope["method"],
+        "path": path,
+        "status": status,
+        "durationMs": round((perf_counter() - started_s) * 1000, 3),
+        "route": route(scope),
+        "client": client and client[0],
+        "traceId": trace_id(),
+    }
+    there = {key: value for key, value in fields.items() if value not in ("", None)}
+    target = f"{path}?{_text(query)}" if query else path
+    logger.info("%s %s %d", scope["method"], target, status, extra=there)
+
+
+def _text(value: bytes) -> str:
+    return value.decode("ascii", "backslashreplace")
