@@ -11,6 +11,7 @@ from typing import Any
 from ambidex.runtime.event_json import MalformedEventError, loads
 from ambidex.runtime.messages import Invocation
 
+_W3C = ("traceparent", "tracestate", "baggage")
 _VARIABLES = {
     "function_name": "AWS_LAMBDA_FUNCTION_NAME",
     "function_version": "AWS_LAMBDA_FUNCTION_VERSION",
@@ -48,6 +49,19 @@ class LambdaContext:
         self.invoked_function_arn = invocation.function_arn
         self.tenant_id = invocation.tenant_id or None
         self._invocation = invocation
+
+    def w3c(self) -> dict[str, str]:
+        """The W3C trace context that came along: `traceparent`, `tracestate` and `baggage`.
+
+        It travels in the client context, where the app does not find it.
+        Source: awslambdaric 4.2.2, which has the method under the same name.
+        """
+        if not self._invocation.client_context:
+            return {}
+        fields = (_object(self._invocation.client_context) or {}).get("w3c")
+        if not isinstance(fields, dict):
+            return {}
+        return {name: fields[name] for name in _W3C if isinstance(fields.get(name), str)}
 
     @property
     def client_context(self) -> SimpleNamespace | None:

@@ -31,6 +31,7 @@ class Function(NamedTuple):
     base_path: str  # percent-encoded; see the event sources
     events_path: str  # percent-encoded; empty: an event that is no HTTP request is an error
     failing_statuses: frozenset[int]
+    authorization_source: bytes  # in lower case; empty: Authorization is what it is
     has_streams: bool  # whether responses are streamed to the sources that take streams
 
 
@@ -61,6 +62,7 @@ def function(app: App, state: dict[str, Any], settings: "LambdaSettings") -> Fun
         settings.base_path,
         settings.events_path,
         settings.failing_statuses,
+        settings.authorization_source.lower().encode(),
         settings.response == "stream",
     )
 
@@ -97,6 +99,14 @@ async def invoke(
     else:
         app = function.outside
         request = source.to_request(event, function.base_path)  # type: ignore[arg-type]  # detect has checked
+        if function.authorization_source:
+            from ambidex.runtime.request_headers import with_authorization
+
+            request = with_authorization(request, function.authorization_source)
+    if fields := _w3c(context):
+        from ambidex.runtime.request_headers import with_w3c
+
+        request = with_w3c(request, fields)
     scope = http_scope(request, function.state)
     scope["aws.event"] = event
     scope["aws.context"] = context
@@ -110,6 +120,11 @@ async def invoke(
         opens,
     )
     await exchange.run(app, scope)
+
+
+def _w3c(context: object) -> dict[str, str]:
+    w3c = getattr(context, "w3c", None)  # awslambdaric has it since 4.2
+    return w3c() if w3c is not None else {}
 
 
 def _opener(
