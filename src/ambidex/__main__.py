@@ -43,7 +43,8 @@ def serve(app_name: str) -> int:
     Raises:
         AmbidexError: off Lambda, something keeps it from starting.
     """
-    if "AWS_LAMBDA_RUNTIME_API" in os.environ:
+    # Where Lambda wants a server there may be a Runtime API as well: the endpoint decides.
+    if "AWS_LAMBDA_RUNTIME_API" in os.environ and not os.environ.get("AWS_LAMBDA_HTTP_ENDPOINT"):
         from ambidex.runtime.main import serve as serve_lambda
 
         return serve_lambda(app_name, os.environ)

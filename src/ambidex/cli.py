@@ -28,8 +28,9 @@ def serve(app: str) -> int:
     """Run the app: what the image starts, on Lambda and on ECS.
 
     With AWS_LAMBDA_RUNTIME_API set this is a Lambda runtime, else an HTTP server for a load
-    balancer, on port 8080 unless AMBIDEX_ECS_PORT names another. Without MODULE:ATTRIBUTE the app
-    is the one that AMBIDEX_APP names. All settings are variables that begin with AMBIDEX_.
+    balancer, on port 8080 unless AMBIDEX_ECS_PORT names another. For a Lambda Web Function, where
+    AWS_LAMBDA_HTTP_ENDPOINT is set, it is that server at that address. Without MODULE:ATTRIBUTE the
+    app is the one that AMBIDEX_APP names. All settings are variables that begin with AMBIDEX_.
     """
     from ambidex.__main__ import serve as run_app
 

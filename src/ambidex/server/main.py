@@ -1,4 +1,4 @@
-"""`ambidex serve` off Lambda: the process that is a task's HTTP server.
+"""`ambidex serve` as an HTTP server: the process of a task on ECS, or of a Lambda Web Function.
 
 In a container it is PID 1, to which "the only signals that can be sent … are those for which init
 has explicitly installed signal handlers" (kill(2)). So the handlers come first, and whatever takes
@@ -44,10 +44,15 @@ def serve(app_name: str, environ: Mapping[str, str]) -> int:
     from ambidex.asgi.lifespan import StartupError
     from ambidex.asgi.load import AppImportError, load
     from ambidex.server import log
+    from ambidex.server.listener import ListenError
+    from ambidex.server.web_function import ENDPOINT, REQUEST_ID_HEADER, at_endpoint
     from ambidex.settings import from_environ
 
     log.configure(environ)
     settings = from_environ(environ)
+    ecs, id_header, endpoint = settings.ecs, b"", environ.get(ENDPOINT)
+    if endpoint:
+        ecs, id_header = at_endpoint(ecs, endpoint), REQUEST_ID_HEADER
     try:
         from ambidex.server.life import run
     except ModuleNotFoundError as error:
@@ -57,7 +62,11 @@ def serve(app_name: str, environ: Mapping[str, str]) -> int:
     try:
         of_lambda = settings.aws_lambda
         app = load(app_name or settings.app)
-        run(closed(app, of_lambda.events_path, of_lambda.base_path), settings.ecs)
+        run(closed(app, of_lambda.events_path, of_lambda.base_path), ecs, id_header)
+    except ListenError as error:
+        if endpoint:
+            error.hint = f"{ENDPOINT} names it"
+        raise
     except (AppImportError, StartupError) as error:
         if error.__cause__ is not None:
             log.raised_by_the_app(error.__cause__)
