@@ -340,6 +340,7 @@ def test_the_client_context_reaches_the_app(tmp_path: Path) -> None:
     ("arguments", "code", "status"),
     [
         pytest.param({"FunctionName": "other"}, "ResourceNotFoundException", 404, id="no function"),
+        pytest.param({"TenantId": "me"}, "InvalidParameterValueException", 400, id="a tenant"),
         pytest.param({"Payload": b"{"}, "InvalidRequestContentException", 400, id="no JSON"),
         pytest.param(
             {"Payload": b'"%b"' % (b"x" * (6 * 1024 * 1024))}, "RequestTooLargeException", 413,

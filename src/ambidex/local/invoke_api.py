@@ -75,6 +75,7 @@ class InvokeApi:
 
     async def _invoke(self, exchange: ServerExchange, call: Call) -> None:
         qualifier(call, self._service.function)
+        _check_tenant(_text(exchange, b"x-amz-tenant-id"))
         kind = _choice(
             exchange, b"x-amz-invocation-type", "invocationType", "Event RequestResponse DryRun"
         )
@@ -141,6 +142,17 @@ def _check_origin(origin: str) -> None:
     if origin:
         message = f"the request is of a web page, {shown(origin)}: none may call this API"
         raise CallError(403, "AccessDeniedException", message)
+
+
+def _check_tenant(tenant_id: str) -> None:
+    # As on AWS, where a function has tenant isolation from the start or never. The words are ours.
+    # Source: lambda/latest/dg/tenant-isolation-troubleshooting.html
+    if tenant_id:
+        message = (
+            f"the tenant {shown(tenant_id)} is for a function with tenant isolation, which this "
+            "one has not: leave it out"
+        )
+        raise CallError(400, "InvalidParameterValueException", message)
 
 
 def refuse(status: int) -> tuple[Headers, bytes]:
