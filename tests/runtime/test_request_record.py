@@ -1,0 +1,112 @@
+"""The request record on Lambda: there if the logger of requests was told so, after the result."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Iterator
+from threading import Event, Thread
+
+import pytest
+
+from ambidex.log.access import AccessLog
+from ambidex.runtime import loop
+from ambidex.runtime.connection import Connection
+from ambidex.runtime.messages import PeerError
+from tests.runtime.test_loop import Script, event, function_of, ok, talk
+
+LOGGER = logging.getLogger("ambidex.access")
+
+
+@pytest.fixture(autouse=True)
+def as_it_was() -> Iterator[None]:
+    yield
+    LOGGER.setLevel(logging.NOTSET)
+
+
+@pytest.mark.parametrize(
+    ("root", "own", "is_logged"),
+    [
+        pytest.param("WARNING", "NOTSET", False, id="nobody has said anything"),
+        pytest.param("INFO", "NOTSET", False, id="the app's level is not the requests'"),
+        pytest.param("WARNING", "INFO", True, id="told to"),
+        pytest.param("INFO", "WARNING", False, id="told not to"),
+    ],
+)
+def test_requests_are_logged_if_their_logger_was_told_to(
+    root: str, own: str, is_logged: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(root)
+    LOGGER.setLevel(own)
+    function = function_of(ok, events_path="/events")
+    assert isinstance(function.app, AccessLog) == is_logged
+    assert isinstance(function.outside, AccessLog) == is_logged
+
+
+def records_of(document: bytes, caplog: pytest.LogCaptureFixture) -> list[tuple[str, object]]:
+    LOGGER.setLevel(logging.INFO)
+    talk(Script([document]), ok, events_path="/events")
+    found = [record for record in caplog.records if record.name == LOGGER.name]
+    return [(record.getMessage(), vars(record)["path"]) for record in found]
+
+
+def test_a_request_has_one_record(caplog: pytest.LogCaptureFixture) -> None:
+    document = event(rawPath="/a b", rawQueryString="x=%201")
+    assert records_of(document, caplog) == [("GET /a%20b?x=%201 200", "/a%20b")]
+
+
+def test_so_has_an_event_that_is_no_request(caplog: pytest.LogCaptureFixture) -> None:
+    assert records_of(b"{}", caplog) == [("POST /events 200", "/events")]
+
+
+def test_so_has_one_that_a_caller_sends_to_the_events_path(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert records_of(event(rawPath="/events"), caplog) == [("GET /events 404", "/events")]
+
+
+def test_it_is_written_when_the_result_has_left() -> None:
+    posted = Event()
+    seen: list[bool] = []
+    document = event()
+
+    def api(listener: socket.socket) -> None:
+        peer, _ = listener.accept()
+        with peer, peer.makefile("rb") as requests:
+            head = b"Lambda-Runtime-Aws-Request-Id: r-1\r\nContent-Length: %d" % len(document)
+            for answer in (
+                b"HTTP/1.1 200 OK\r\n%b\r\n\r\n%b" % (head, document),
+                b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n",
+                b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n",
+            ):
+                if requests.readline().startswith(b"POST"):
+                    posted.set()
+                length = 0
+                while line := requests.readline().strip():
+                    if line.lower().startswith(b"content-length:"):
+                        length = int(line.split(b":")[1])
+                requests.read(length)
+                peer.sendall(answer)
+
+    class Waits(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            # The loop stands still here: what the Runtime API gets now was sent before.
+            seen.append(posted.wait(60))
+
+    async def main(address: str) -> None:
+        connection = Connection(address)
+        with pytest.raises(PeerError):
+            await loop.run(connection, function_of(ok), {})
+        connection.close()
+
+    handler = Waits()
+    LOGGER.setLevel(logging.INFO)
+    LOGGER.addHandler(handler)
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            thread = Thread(target=api, args=(listener,))
+            thread.start()
+            asyncio.run(main(f"127.0.0.1:{listener.getsockname()[1]}"))
+            thread.join()
+    finally:
+        LOGGER.removeHandler(handler)
+    assert seen == [True]
