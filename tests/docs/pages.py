@@ -30,6 +30,8 @@ _VOLATILE = (
     (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "ID"),
     (r"\b1-[0-9a-f]{8}-[0-9a-f]{24}\b", "TRACE"),
     (r"[\d.]+ ms", "N ms"),
+    (r'"timestamp":"[\d:.TZ-]+"', '"timestamp":"TIME"'),
+    (r'"durationMs":[\d.]+', '"durationMs":N'),
     (r"Max Memory Used: \d+ MB", "Max Memory Used: N MB"),
 )
 

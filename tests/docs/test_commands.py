@@ -148,11 +148,24 @@ def test_the_first_steps_lead_where_their_page_says(tmp_path: Path) -> None:
         script.write_text(running.here(script.read_text()))
         for block in blocks(page, "run"):
             check(block, running)
-    log = iter([settled(line) for line in running.log])
+    check_log(page, running)
+
+
+def check_log(page: Path, ended: Up) -> None:
+    """The lines that a page shows of a log are in it, in this order."""
+    log = iter([settled(line) for line in ended.log])
     for block in blocks(page, "log"):
         for line in block.text.splitlines():
             # An iterator, so that the lines have to come in this order.
             assert settled(line) in log, line
+
+
+def test_the_guide_to_logs_leads_where_it_says(tmp_path: Path) -> None:
+    page = GUIDES / "logs.md"
+    with up(written(page, tmp_path / "shop")) as running:
+        for block in blocks(page, "run"):
+            check(block, running)
+    check_log(page, running)
 
 
 def test_the_guide_to_events_leads_where_it_says(tmp_path: Path) -> None:

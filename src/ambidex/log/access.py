@@ -57,9 +57,9 @@ def _log(scope: Scope, status: int, started_s: float) -> None:
     fields = {
         "method": scope["method"],
         "path": path,
+        "route": route(scope),
         "status": status,
         "durationMs": round((perf_counter() - started_s) * 1000, 3),
-        "route": route(scope),
         "client": client and client[0],
         "traceId": trace_id(),
     }
