@@ -21,11 +21,11 @@ PREFIX = "AMBIDEX_"
 LOG_FORMAT = "AWS_LAMBDA_LOG_FORMAT"
 LOG_LEVEL = "AWS_LAMBDA_LOG_LEVEL"
 _LOG_CONTROLS = {
-    LOG_FORMAT: "JSON or Text",
-    LOG_LEVEL: "TRACE, DEBUG, INFO, WARN, ERROR or FATAL",
+    LOG_FORMAT: ("JSON", "Text"),
+    LOG_LEVEL: ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"),
 }
-# Python's own names, which AWS's Python runtime takes as well.
-_PYTHON_LEVELS = ("WARNING", "CRITICAL")
+# Python's own names of levels, which AWS's Python runtime takes as well.
+_SYNONYMS = {LOG_FORMAT: (), LOG_LEVEL: ("WARNING", "CRITICAL")}
 
 FRONT_DOORS = ("http-api", "http-api-v1", "rest-api", "function-url", "alb")
 DEFAULT_STAGE = "$default"
@@ -537,9 +537,8 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
 def _check_log_controls(environ: Mapping[str, str]) -> None:
     for name, choices in _LOG_CONTROLS.items():
         text = environ.get(name, "")
-        allowed = (*choices.upper().replace(" OR ", ", ").split(", "), *_PYTHON_LEVELS)
-        if text and text.upper() not in allowed:
-            raise SettingError(f"{name} = {shown(text)} must be {choices}")
+        if text and text.upper() not in map(str.upper, (*choices, *_SYNONYMS[name])):
+            raise SettingError(f"{name} = {shown(text)} must be one of {', '.join(choices)}")
 
 
 def to_environ(settings: Settings) -> dict[str, str]:

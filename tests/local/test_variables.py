@@ -40,6 +40,14 @@ def test_what_lambda_sets_and_does_not_reserve_has_its_default(tmp_path: Path) -
     assert (environ["TZ"], environ["AWS_XRAY_CONTEXT_MISSING"]) == (":UTC", "LOG_ERROR")
 
 
+def test_the_log_of_a_task_is_text_unless_it_is_told(tmp_path: Path) -> None:
+    name = "AWS_LAMBDA_LOG_FORMAT"
+    assert on_ecs(tmp_path, {}, {})[name] == "Text"
+    assert name not in on_lambda(tmp_path, {}, {})  # it is Lambda's own default
+    for target in (on_ecs, on_lambda):
+        assert target(tmp_path, {}, {name: "JSON"})[name] == "JSON"
+
+
 @TARGETS
 @PLACES
 @pytest.mark.parametrize(
@@ -47,6 +55,7 @@ def test_what_lambda_sets_and_does_not_reserve_has_its_default(tmp_path: Path) -
     [
         "TZ",
         "AWS_XRAY_CONTEXT_MISSING",
+        "AWS_LAMBDA_LOG_FORMAT",
         "AWS_LAMBDA_LOG_LEVEL",
         "PATH",
         # Lambda reserves these, but an .env for one's own machine has them.

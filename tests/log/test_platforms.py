@@ -244,10 +244,10 @@ def test_on_ecs_the_log_is_json_but_at_a_terminal_unless_it_is_told(
 @pytest.mark.parametrize(
     ("variable", "sentence"),
     [
-        ("AWS_LAMBDA_LOG_FORMAT", "AWS_LAMBDA_LOG_FORMAT = 'yaml' must be JSON or Text"),
+        ("AWS_LAMBDA_LOG_FORMAT", "AWS_LAMBDA_LOG_FORMAT = 'yaml' must be one of JSON, Text"),
         (
             "AWS_LAMBDA_LOG_LEVEL",
-            "AWS_LAMBDA_LOG_LEVEL = 'yaml' must be TRACE, DEBUG, INFO, WARN, ERROR or FATAL",
+            "AWS_LAMBDA_LOG_LEVEL = 'yaml' must be one of TRACE, DEBUG, INFO, WARN, ERROR, FATAL",
         ),
     ],
 )

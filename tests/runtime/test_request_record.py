@@ -8,6 +8,10 @@ from threading import Event, Thread
 
 import pytest
 
+from ambidex.asgi.exchange import Exchange
+from ambidex.asgi.scope import http_scope
+from ambidex.asgi.types import Receive, Scope, Send
+from ambidex.http import Request
 from ambidex.log.access import AccessLog
 from ambidex.runtime import loop
 from ambidex.runtime.connection import Connection
@@ -62,6 +66,30 @@ def test_so_has_one_that_a_caller_sends_to_the_events_path(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     assert records_of(event(rawPath="/events"), caplog) == [("GET /events 404", "/events")]
+
+
+def test_what_is_cancelled_from_outside_is_too_late_and_what_cancels_itself_has_failed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    LOGGER.setLevel(logging.INFO)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["query_string"] == b"outside":
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            await asyncio.sleep(0)
+        raise asyncio.CancelledError
+
+    async def main(query: bytes) -> None:
+        scope = http_scope(Request("GET", "/", query), {})
+        task = asyncio.create_task(Exchange(b"", False, print).run(function_of(app).app, scope))
+        await asyncio.wait({task})
+
+    asyncio.run(main(b"outside"))
+    asyncio.run(main(b"inside"))
+    records = [record for record in caplog.records if record.name == LOGGER.name]
+    assert [record.getMessage() for record in records] == ["GET /?outside 504", "GET /?inside 500"]
 
 
 def test_it_is_written_when_the_result_has_left() -> None:

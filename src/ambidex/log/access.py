@@ -4,6 +4,7 @@ What it says is in the record's fields; the message is method, path with query, 
 logger is `ambidex.access`.
 """
 
+import asyncio
 import logging
 from time import perf_counter
 
@@ -20,10 +21,12 @@ class AccessLog:
 
     Args:
         app: the app.
+        cancelled_status: what is answered for an app that is cancelled from outside.
     """
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, cancelled_status: int = 500) -> None:
         self._app = app
+        self._cancelled_status = cancelled_status
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and log it."""
@@ -31,7 +34,7 @@ class AccessLog:
             await self._app(scope, receive, send)
             return
         started_s = perf_counter()
-        status = 500  # what is answered for an app that ends without a response
+        status = 0
         is_complete = False
 
         async def noted(message: Message) -> None:
@@ -48,7 +51,12 @@ class AccessLog:
             await self._app(scope, receive, noted)
         finally:
             if not is_complete:
-                _log(scope, status, started_s)
+                _log(scope, status or self._status_without(), started_s)
+
+    def _status_without(self) -> int:
+        """What is answered for an app that ends without a response."""
+        task = asyncio.current_task()
+        return self._cancelled_status if task is not None and task.cancelling() else 500
 
 
 def _log(scope: Scope, status: int, started_s: float) -> None:

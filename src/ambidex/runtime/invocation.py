@@ -54,7 +54,8 @@ def function(app: App, state: dict[str, Any], settings: "LambdaSettings") -> Fun
     if logs_requests():
         from ambidex.log.access import AccessLog
 
-        app, outside = AccessLog(app), AccessLog(outside)
+        # Cancelled is what is too late, for which a gateway time-out is answered.
+        app, outside = AccessLog(app, 504), AccessLog(outside, 504)
     return Function(
         app,
         outside,
