@@ -723,6 +723,34 @@ def test_an_unknown_variable_is_an_error_that_names_it_and_the_nearest(
     assert error.value.hint == hint
 
 
+@pytest.mark.parametrize("value", ["", "JSON", "json", "Text", "TEXT"])
+def test_the_format_of_the_log_is_lambdas(value: str) -> None:
+    from_environ({"AWS_LAMBDA_LOG_FORMAT": value})
+
+
+@pytest.mark.parametrize("value", ["", "TRACE", "debug", "INFO", "WARN", "ERROR", "FATAL"])
+def test_the_level_of_the_log_is_lambdas(value: str) -> None:
+    from_environ({"AWS_LAMBDA_LOG_LEVEL": value})
+
+
+@pytest.mark.parametrize("value", ["WARNING", "CRITICAL"])
+def test_the_level_of_the_log_may_have_pythons_name(value: str) -> None:
+    from_environ({"AWS_LAMBDA_LOG_LEVEL": value})
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("AWS_LAMBDA_LOG_FORMAT", "yaml"),
+        ("AWS_LAMBDA_LOG_FORMAT", "WARNING"),
+        ("AWS_LAMBDA_LOG_LEVEL", "loud"),
+    ],
+)
+def test_what_is_neither_is_an_error(variable: str, value: str) -> None:
+    with pytest.raises(SettingError, match=f"{variable} = '{value}' must be "):
+        from_environ({variable: value})
+
+
 @pytest.mark.parametrize("setting", [s for s in TABLE if not s.is_in_image], ids=lambda s: s.name)
 def test_a_setting_that_is_not_for_the_image_is_unknown_there(setting: Setting) -> None:
     with pytest.raises(SettingError, match=f"there is no setting {setting.variable}"):
@@ -799,31 +827,3 @@ def test_any_settings_of_the_image_go_through_the_environment_and_back(
     settings = from_pyproject(Path("no such file"), values)
 
     assert from_environ(to_environ(settings)) == settings
-
-
-@pytest.mark.parametrize("value", ["", "JSON", "json", "Text", "TEXT"])
-def test_the_format_of_the_log_is_lambdas(value: str) -> None:
-    from_environ({"AWS_LAMBDA_LOG_FORMAT": value})
-
-
-@pytest.mark.parametrize("value", ["", "TRACE", "debug", "INFO", "WARN", "ERROR", "FATAL"])
-def test_the_level_of_the_log_is_lambdas(value: str) -> None:
-    from_environ({"AWS_LAMBDA_LOG_LEVEL": value})
-
-
-@pytest.mark.parametrize("value", ["WARNING", "CRITICAL"])
-def test_the_level_of_the_log_may_have_pythons_name(value: str) -> None:
-    from_environ({"AWS_LAMBDA_LOG_LEVEL": value})
-
-
-@pytest.mark.parametrize(
-    ("variable", "value"),
-    [
-        ("AWS_LAMBDA_LOG_FORMAT", "yaml"),
-        ("AWS_LAMBDA_LOG_FORMAT", "WARNING"),
-        ("AWS_LAMBDA_LOG_LEVEL", "loud"),
-    ],
-)
-def test_what_is_neither_is_an_error(variable: str, value: str) -> None:
-    with pytest.raises(SettingError, match=f"{variable} = '{value}' must be "):
-        from_environ({variable: value})
