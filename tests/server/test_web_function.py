@@ -39,14 +39,14 @@ def test_the_server_listens_at_the_endpoint(others: dict[str, str]) -> None:
     with serving(**where, **others) as served:
         assert served.url == f"http://{where['AWS_LAMBDA_HTTP_ENDPOINT']}"
         assert curl(served.url) == "ok"
-        assert served.status_within(1) == 0
+        assert served.status_within(30) == 0
 
 
 def test_requests_have_the_id_that_lambda_has_given_them() -> None:
     with serving(**endpoint(), **JSON) as served:
         curl(served.url, "--header", "Lambda-Web-Request-Id: r-1")
         curl(served.url, "--header", "X-Request-Id: r-2")
-        assert served.status_within(1) == 0
+        assert served.status_within(30) == 0
         first, second = (
             json.loads(line)["requestId"] for line in served.out if line.startswith("{")
         )
@@ -64,11 +64,15 @@ def test_elsewhere_that_header_is_a_clients_own() -> None:
 def test_it_is_gone_within_the_second_that_lambda_gives() -> None:
     # Both would take half a minute on ECS.
     slow = {"AMBIDEX_ECS_DRAIN": "10", "AMBIDEX_ECS_STOP_TIMEOUT": "30"}
+    settings = at_endpoint(from_environ(slow).ecs, "127.0.0.1:3000")
+    assert (settings.drain, settings.stop_timeout) == (0, 1)
     with serving(**endpoint(), **slow) as served:
         request = f"{served.url}/hold?/there-is-no-such-file"
-        with in_flight(lambda: httpx.get(request, timeout=None)):
+        with in_flight(lambda: httpx.get(request, timeout=None)) as responses:
             served.line("holding")
-            assert served.status_within(1) == 0
+            assert served.status_within(30) == 0
+        assert responses[0].status_code == 500
+        assert "INFO: SIGTERM: draining for 0 s" in served.err
         assert "lifespan end" in served.out
 
 
@@ -103,7 +107,6 @@ def test_an_endpoint_that_is_taken_is_told_by_its_own_name() -> None:
 def test_an_endpoint_is_host_and_port(value: str, host: str, port: int) -> None:
     settings = at_endpoint(from_environ({}).ecs, value)
     assert (settings.host, settings.port) == (host, port)
-    assert (settings.drain, settings.stop_timeout) == (0, 1)
 
 
 def test_an_empty_endpoint_is_none() -> None:
