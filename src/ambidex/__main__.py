@@ -20,12 +20,12 @@ def main() -> int:
         from ambidex.cli import run
 
         return run(arguments)
-    from ambidex.errors import AmbidexError
+    from ambidex.errors import COULD_NOT_START, AmbidexError
 
     try:
         return serve("".join(names))
     except AmbidexError as error:
-        from ambidex.cli import COULD_NOT_START, show
+        from ambidex.cli import show
 
         show(error)
         return COULD_NOT_START

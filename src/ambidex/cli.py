@@ -5,11 +5,10 @@ from typing import Any
 
 import click
 
-from ambidex.errors import AmbidexError
+from ambidex.errors import COULD_NOT_START, AmbidexError
 
 FAILED = 1
 USAGE = 2
-COULD_NOT_START = 3
 INVOKE_PORT = 8003
 PORT = click.IntRange(0, 65535)
 # What the extra `local` brings and `up` cannot do without.

@@ -1,5 +1,8 @@
 """The root of the error tree: every error that ambidex raises on purpose derives from it."""
 
+COULD_NOT_START = 3
+"""The exit status of what could not start."""
+
 
 class AmbidexError(Exception):
     """What went wrong, where, and what to do, in one sentence without a full stop.

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import socket
@@ -238,6 +239,36 @@ def test_what_keeps_it_from_starting_is_one_sentence(
         package = str(Path(ambidex.__file__).parent)
         ours = [f for f in frames if package in f or "importlib" in f or "/uvicorn/" in f]
         assert ours == []
+
+
+@pytest.mark.parametrize(
+    ("source", "variables", "message", "kind"),
+    [
+        pytest.param(
+            "", {"AMBIDEX_ECS_PORT": "http"}, "[tool.ambidex.ecs] port = 'http' must be", None,
+            id="bad setting",
+        ),
+        pytest.param("", {}, "there is no 'app' in module 'main'", None, id="no app"),
+        pytest.param(
+            RAISES_IN_IMPORT, {}, "importing main failed: RuntimeError: no database",
+            "RuntimeError", id="raises in its import",
+        ),
+        pytest.param(
+            RAISES_IN_STARTUP, {}, "the app's startup failed: RuntimeError: no database",
+            "RuntimeError", id="raises in its startup",
+        ),
+    ],
+)  # fmt: skip
+def test_in_json_what_keeps_it_from_starting_is_one_record(
+    source: str, variables: dict[str, str], message: str, kind: str | None, tmp_path: Path
+) -> None:
+    (tmp_path / "main.py").write_text(source)
+    with serving("main:app", tmp_path, AWS_LAMBDA_LOG_FORMAT="JSON", **variables) as served:
+        assert served.status() == 3
+    (record,) = map(json.loads, served.err)
+    assert record["level"] == "ERROR"
+    assert record["message"].startswith(message)
+    assert record.get("errorType") == kind
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import TextIO
 
 from ambidex.asgi.trace import AppTraceFormatter
+from ambidex.errors import AmbidexError
 from ambidex.log.controls import ACCESS, controls, set_levels
 from ambidex.log.record import JsonFormatter
 
@@ -28,11 +29,14 @@ class _OneEvent(AppTraceFormatter):
         return super().format(record).replace("\n", "\r")
 
 
-def configure(environ: Mapping[str, str]) -> None:
+def configure(environ: Mapping[str, str]) -> bool:
     """Set up the handlers; uvicorn is told to leave them.
 
     Args:
         environ: the process's environment.
+
+    Returns:
+        Whether the log is JSON.
     """
     is_terminal = sys.stderr.isatty()
     is_json, level = controls(environ, is_json=not is_terminal)
@@ -50,6 +54,7 @@ def configure(environ: Mapping[str, str]) -> None:
         logger.propagate = False
     set_levels(level, handlers)
     logging.lastResort = _handler(sys.stderr, formatter)
+    return is_json
 
 
 def _handler(stream: TextIO, formatter: logging.Formatter) -> "logging.StreamHandler[TextIO]":
@@ -58,6 +63,16 @@ def _handler(stream: TextIO, formatter: logging.Formatter) -> "logging.StreamHan
     return handler
 
 
-def raised_by_the_app(error: BaseException) -> None:
-    """Log what an app raised before it served anything."""
-    logging.getLogger("ambidex").error("the app raised", exc_info=error)
+def could_not_start(error: AmbidexError, *, is_json: bool) -> None:
+    """Log what keeps the server from starting.
+
+    Args:
+        error: what it is; its cause is what the app has raised.
+        is_json: whether the sentence is a record, too; in text whoever catches the error shows it.
+    """
+    logger, cause = logging.getLogger("ambidex"), error.__cause__
+    if is_json:
+        message = f"{error.message} ({error.hint})" if error.hint else error.message
+        logger.error("%s", message, exc_info=cause)
+    elif cause is not None:
+        logger.error("the app raised", exc_info=cause)

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Mapping
 from types import FrameType
 
-from ambidex.errors import AmbidexError
+from ambidex.errors import COULD_NOT_START, AmbidexError
 
 
 class UvicornMissingError(AmbidexError):
@@ -28,7 +28,8 @@ def serve(app_name: str, environ: Mapping[str, str]) -> int:
         environ: the process's environment.
 
     Returns:
-        The exit status: 0, for it stopped as it was told to.
+        The exit status: 0 if it stopped as it was told to. Where the log is JSON it has what would
+        be raised else, and the status is 3.
 
     Raises:
         AppLoadError: the app is not there, or is no ASGI app; the user's fault.
@@ -40,15 +41,26 @@ def serve(app_name: str, environ: Mapping[str, str]) -> int:
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
-    from ambidex.asgi.events_path import closed
-    from ambidex.asgi.lifespan import StartupError
-    from ambidex.asgi.load import AppImportError, load
     from ambidex.server import log
+
+    is_json = log.configure(environ)
+    try:
+        _serve(app_name, environ)
+    except AmbidexError as error:
+        log.could_not_start(error, is_json=is_json)
+        if is_json:
+            return COULD_NOT_START
+        raise
+    return 0
+
+
+def _serve(app_name: str, environ: Mapping[str, str]) -> None:
+    from ambidex.asgi.events_path import closed
+    from ambidex.asgi.load import load
     from ambidex.server.listener import ListenError
     from ambidex.server.web_function import ENDPOINT, REQUEST_ID_HEADER, at_endpoint
     from ambidex.settings import from_environ
 
-    log.configure(environ)
     settings = from_environ(environ)
     ecs, id_header, endpoint = settings.ecs, b"", environ.get(ENDPOINT)
     if endpoint:
@@ -59,19 +71,14 @@ def serve(app_name: str, environ: Mapping[str, str]) -> int:
         if error.name != "uvicorn":
             raise
         raise UvicornMissingError from None
+    of_lambda = settings.aws_lambda
+    app = load(app_name or settings.app)
     try:
-        of_lambda = settings.aws_lambda
-        app = load(app_name or settings.app)
         run(closed(app, of_lambda.events_path, of_lambda.base_path), ecs, id_header)
     except ListenError as error:
         if endpoint:
             error.hint = f"{ENDPOINT} names it"
         raise
-    except (AppImportError, StartupError) as error:
-        if error.__cause__ is not None:
-            log.raised_by_the_app(error.__cause__)
-        raise
-    return 0
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
