@@ -112,3 +112,8 @@ def test_the_first_event_of_a_front_door_loads_no_codec_of_another(source: str) 
 
 def test_handler_is_importable_from_the_package_and_loads_no_settings() -> None:
     assert "ambidex.settings" not in loaded("from ambidex import Handler")
+
+
+def test_hooks_around_a_snapshot_can_be_registered_without_loading_the_runtime() -> None:
+    modules = loaded("from ambidex import after_restore, before_snapshot")
+    assert not {"asyncio", "ambidex.settings", "ambidex.runtime.handler"} & modules

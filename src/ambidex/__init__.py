@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ambidex.runtime.handler import Handler
+    from ambidex.runtime.snapshot_hooks import after_restore, before_snapshot
 
-__all__ = ["Handler"]
+__all__ = ["Handler", "after_restore", "before_snapshot"]
 
 
 def __getattr__(name: str) -> object:
@@ -14,4 +15,8 @@ def __getattr__(name: str) -> object:
         from ambidex.runtime.handler import Handler
 
         return Handler
+    if name in ("after_restore", "before_snapshot"):
+        from ambidex.runtime import snapshot_hooks
+
+        return getattr(snapshot_hooks, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

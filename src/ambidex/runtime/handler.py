@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any
 
 from ambidex.asgi.lifespan import Lifespan, StartupError
@@ -17,7 +17,8 @@ class Handler:
     """An ASGI app as a Lambda handler.
 
     Making one does nothing: the lifespan starts at the first event, so that the same module under
-    uvicorn or `ambidex serve` starts it once. Background tasks hold the response, for awslambdaric
+    uvicorn or `ambidex serve` starts it once. With SnapStart it starts as `lifespan` in the
+    settings says. Background tasks hold the response, for awslambdaric
     asks for the next event as soon as it has one, and Lambda then freezes them.
 
     The options have Mangum's names, so that it can be put in Mangum's place. They are for the
@@ -60,6 +61,10 @@ class Handler:
         self._event_loop: asyncio.AbstractEventLoop | None = None
         self._function: Function | None = None
         self._lifespan: Lifespan | None = None
+        if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+            from ambidex.runtime import handler_snapshot
+
+            handler_snapshot.register(self._run, self._start)
 
     def __call__(self, event: Any, context: object) -> Any:  # noqa: ANN401 – any JSON
         """Answer one event.
@@ -71,10 +76,16 @@ class Handler:
                 the user's fault.
             StartupError: the app's startup failed; the next event tries again.
         """
+        return self._run(self._answer(event, context))
+
+    def _run(self, work: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 – any JSON
         if self._event_loop is None:
             self._event_loop = new_event_loop()
             asyncio.set_event_loop(self._event_loop)
-        return self._event_loop.run_until_complete(self._answer(event, context))
+        return self._event_loop.run_until_complete(work)
+
+    async def _start(self) -> None:
+        self._function = await self._started()
 
     async def _answer(self, event: Any, context: object) -> Any:  # noqa: ANN401 – any JSON
         if self._function is None:

@@ -57,7 +57,12 @@ async def _run(
     environ: MutableMapping[str, str],
 ) -> None:
     lifespan = Lifespan(app)
-    await lifespan.startup()
+    if environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+        from ambidex.runtime import snapstart
+
+        connection = await snapstart.restored(connection.host, lifespan.startup, settings.lifespan)
+    else:
+        await lifespan.startup()
     await loop.run(connection, function(app, lifespan.state, settings), environ)
 
 

@@ -82,6 +82,29 @@ def init_error_request(host: str, kind: str, document: bytes) -> bytes:
     return _post(host, "/init/error", _error_type(kind), document)
 
 
+def restore_next_request(host: str) -> bytes:
+    """GET restore/next, which is answered when the environment has been restored."""
+    return f"GET {_BASE}/restore/next HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+
+
+def restore_error_request(host: str, kind: str, document: bytes) -> bytes:
+    """POST restore/error, after which the process must exit."""
+    return _post(host, "/restore/error", _error_type(kind), document)
+
+
+def parse_restored(reply: Reply) -> bool:
+    """Whether there was a snapshot, by the answer of GET restore/next; 404 says that there is none.
+
+    Raises:
+        PeerError: the call came at the wrong time (403), or the Runtime API is in a bad state.
+    """
+    if reply.status not in (200, 404):
+        raise PeerError(
+            f"the Runtime API answered restore/next with status {reply.status}: {shown(reply.body)}"
+        )
+    return reply.status == 200
+
+
 def parse_invocation(reply: Reply) -> Invocation:
     """The invocation that GET invocation/next answered with.
 
