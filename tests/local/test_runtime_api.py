@@ -124,10 +124,12 @@ def test_a_result_beyond_6_mb_is_refused_and_the_caller_told(tmp_path: Path) -> 
 @pytest.mark.parametrize(("state", "call"), list(product(State, Call)))
 def test_the_table_leads_every_call_to_a_state_or_to_a_refusal(state: State, call: Call) -> None:
     allowed = {
-        Call.NEXT: {State.INIT, State.READY, State.RUNNING, State.ANSWERED},
+        Call.NEXT: {State.INIT, State.READY, State.RUNNING, State.ANSWERED, State.RESTORING},
         Call.RESULT: {State.RUNNING},
         Call.ERROR: {State.RUNNING},
-        Call.INIT_ERROR: {State.INIT},
+        Call.INIT_ERROR: {State.INIT, State.RESTORING},
+        Call.RESTORE_NEXT: {State.INIT},
+        Call.RESTORE_ERROR: {State.RESTORING},
         Call.PING: set[State](),  # answered in any state, and changes none
     }
     assert ((state, call) in TRANSITIONS) == (state in allowed[call])
@@ -141,6 +143,9 @@ def test_the_table_leads_every_call_to_a_state_or_to_a_refusal(state: State, cal
         ("POST", b"/2018-06-01/runtime/invocation/a-1/response", (Call.RESULT, "a-1")),
         ("POST", b"/2018-06-01/runtime/invocation/a-1/error", (Call.ERROR, "a-1")),
         ("POST", b"/2018-06-01/runtime/init/error", (Call.INIT_ERROR, "")),
+        ("GET", b"/2018-06-01/runtime/restore/next", (Call.RESTORE_NEXT, "")),
+        ("POST", b"/2018-06-01/runtime/restore/error", (Call.RESTORE_ERROR, "")),
+        ("POST", b"/2018-06-01/runtime/restore/next", None),
         ("POST", b"/2018-06-01/runtime/invocation/next", None),
         ("GET", b"/2018-06-01/runtime/invocation/a-1/response", None),
         ("POST", b"/2018-06-01/runtime/invocation/a-1/other", None),

@@ -15,7 +15,7 @@ def new_attempt(invocation: Invocation, function: Function) -> Attempt:
         hex_id(32),
         invocation.event,
         int((time() + function.timeout_s) * 1000),
-        function.arn,
+        function.invoked_arn,
         invocation.trace_id,
         invocation.client_context,
     )

@@ -3,6 +3,9 @@
 It is frozen from the moment when its runtime and its extensions have asked for the next event
 until one comes. Where no extension is registered it is killed without a signal it could catch.
 
+With SnapStart its first freeze is its snapshot: where its runtime has asked to be restored, or else
+where it has asked for its first event.
+
 Source: lambda/latest/dg/lambda-runtime-environment.html
 """
 
@@ -15,6 +18,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from ambidex.local import (
+    credentials,
     environment_process,
     extensions_api,
     report,
@@ -25,9 +29,11 @@ from ambidex.local.attempt import new_attempt
 from ambidex.local.extensions_api import Extensions
 from ambidex.local.http1.exchange import ServerExchange
 from ambidex.local.http1.messages import BodyTooLarge
+from ambidex.local.ids import hex_id
 from ambidex.local.invocation import Invocation, Outcome, failure
 from ambidex.local.process import CommandError, Process
 from ambidex.local.reaper import Reaper
+from ambidex.local.restore import Restore
 from ambidex.local.runtime_api import RESULT_BYTES, Answer, Attempt, Call, State
 from ambidex.local.runtime_api_server import error_message, header_text, respond
 from ambidex.local.variables import Function
@@ -59,6 +65,7 @@ class Environment:
         on_ready: called when it waits for an event.
         on_end: called when its process has ended.
         has_timeouts: False while somebody debugs.
+        restore_s: how long it may take from its snapshot to its first event.
     """
 
     def __init__(
@@ -70,6 +77,7 @@ class Environment:
         on_ready: Callable[["Environment"], None],
         on_end: Callable[["Environment"], None],
         has_timeouts: bool,
+        restore_s: float = 10,
     ) -> None:
         self._loop = loop = asyncio.get_running_loop()
         self.state = State.INIT
@@ -87,6 +95,11 @@ class Environment:
         self._on_ready = on_ready
         self._on_end = on_end
         self._has_timeouts = has_timeouts
+        self._restore_s = restore_s
+        self.is_snapshot = function.has_snapshots  # nothing has been restored from it
+        self._restore: Restore | None = None
+        self._unbilled_restore_ms = 0.0
+        self._token = hex_id(32)
         self._invocation: Invocation | None = None
         self._attempt: Attempt | None = None
         self._next: asyncio.Future[Answer] = loop.create_future()
@@ -107,7 +120,12 @@ class Environment:
         self._server = await runtime_api_server.listen(self._answer)
         try:
             self._process = await environment_process.start(
-                self._function, self.port, self._server.port, self._line, self._reaper
+                self._function,
+                self.port,
+                self._server.port,
+                self._line,
+                self._reaper,
+                self._token,
             )
         except CommandError:
             self._server.close()
@@ -128,7 +146,8 @@ class Environment:
     @property
     def is_ready(self) -> bool:
         """Whether it waits for an event."""
-        return self.state is State.READY and self._extensions.are_ready and not self.is_dying
+        has_asked = self.state in (State.READY, State.SNAPSHOT)
+        return has_asked and self._extensions.are_ready and not self.is_dying
 
     @property
     def has_answered(self) -> bool:
@@ -139,16 +158,46 @@ class Environment:
     def deliver(self, invocation: Invocation) -> None:
         """Give a ready environment an event; its invocation is settled and finished in any case."""
         assert self._process is not None
+        if self.is_snapshot:
+            self.is_snapshot = False
+            self._restore = Restore(invocation, self._line)
+            if self.state is State.SNAPSHOT:
+                self._resume()
+                return
+            self._restored()  # its runtime takes no part in it
         self._invocation = invocation
         self._attempt = new_attempt(invocation, self._function)
         self.state = State.RUNNING
         invocation.started = perf_counter()
-        self._line(report.start(invocation.request_id))
+        self._line(report.start(invocation.request_id, self._function.version))
         if self._has_timeouts:
             self._timer = self._loop.call_later(self._function.timeout_s, self._time_out)
         self._process.thaw()
         self._extensions.deliver(self._attempt)
         self._next.set_result(runtime_api.event_answer(self._attempt))
+
+    def _resume(self) -> None:
+        assert self._process is not None
+        assert self._restore is not None
+        self.state = State.RESTORING
+        if self._has_timeouts:
+            self._restore.limit(self._restore_s, self._restore_overran)
+        self._process.thaw()
+        self._next.set_result(runtime_api.RESTORED)
+
+    def _restored(self) -> Invocation:
+        assert self._restore is not None
+        self._unbilled_restore_ms = self._restore.end()
+        invocation, self._restore = self._restore.invocation, None
+        return invocation
+
+    def _restore_overran(self) -> None:
+        assert self._process is not None
+        assert self._restore is not None
+        self._process.take_output()
+        self._restore.overran()
+        self._restore = None
+        self.stop()
 
     def stop(self) -> None:
         """End it: at once, or where an extension is registered by SIGTERM and, later, SIGKILL."""
@@ -177,6 +226,8 @@ class Environment:
         message = f"Runtime exited {report.exit_reason(status)}"
         if not self.initialised.done():
             self._init_failed(kind, message)
+        if self._restore is not None:
+            self._restore.fail(kind, message)
         if self._invocation is not None:
             self._fail(self._invocation, kind, message, f"Status: error\tError Type: {kind}")
         self.ended.set_result(None)
@@ -216,11 +267,19 @@ class Environment:
         if extension_call is not None:
             await self._extension(exchange, extension_call)
             return
+        secret = self._function.credentials
+        if secret is not None and exchange.head.target == credentials.PATH:
+            shown = header_text(exchange, b"authorization")
+            respond(exchange, credentials.answer(secret, self._token, shown))
+            return
         parsed = runtime_api.parse_call(exchange.head.method, exchange.head.target)
-        if parsed is None:
+        is_of_snapshots = parsed is not None and parsed[0] in runtime_api.OF_SNAPSHOTS
+        if parsed is None or (is_of_snapshots and not self._function.has_snapshots):
             respond(exchange, runtime_api.refused(404, "NotFound", "there is no such call"))
             return
-        call, request_id = parsed
+        await self._take(exchange, *parsed)
+
+    async def _take(self, exchange: ServerExchange, call: Call, request_id: str) -> None:
         self.calls.append(call.name)
         if call is Call.PING:
             respond(exchange, runtime_api.PONG)
@@ -229,6 +288,10 @@ class Environment:
             respond(exchange, runtime_api.refused(403, "InvalidStateTransition", message))
         elif call is Call.NEXT:
             await self._next_event(exchange)
+        elif call is Call.RESTORE_NEXT:
+            await self._restore_next(exchange)
+        elif self.state is State.RESTORING:
+            await self._restore_error(exchange)
         elif call is Call.INIT_ERROR:
             await self._init_error(exchange)
         else:
@@ -263,6 +326,9 @@ class Environment:
             self._finish(self._invocation)
         elif not self.initialised.done():
             self._initialised()
+        if self._restore is not None:
+            self.deliver(self._restored())
+            return
         # An invocation that has waited for the init is delivered before anything is frozen.
         self._on_ready(self)
         if not self._next.done():
@@ -271,7 +337,11 @@ class Environment:
     def _initialised(self) -> None:
         assert self._process is not None
         self._process.max_memory_mib()  # so that there is one if it does not live to a report
-        self._unbilled_init_ms = (perf_counter() - self._started) * 1000
+        milliseconds = (perf_counter() - self._started) * 1000
+        if self.is_snapshot:  # billed when the version is published
+            self._on_log(report.snapshot_report(milliseconds))
+        else:
+            self._unbilled_init_ms = milliseconds
         for registered in self._extensions.registered:
             self._line(report.extension(registered))
         self.initialised.set_result(None)
@@ -282,6 +352,27 @@ class Environment:
         respond(exchange, runtime_api.ACCEPTED)
         kind = header_text(exchange, b"lambda-runtime-function-error-type") or "Runtime.Unknown"
         self._init_failed(kind, error_message(document))
+
+    async def _restore_next(self, exchange: ServerExchange) -> None:
+        self._extensions.is_open = False
+        self.state = State.SNAPSHOT
+        self._next = waiting = self._loop.create_future()
+        self._rest()
+        respond(exchange, await asyncio.shield(waiting))
+
+    async def _restore_error(self, exchange: ServerExchange) -> None:
+        document = await exchange.read_body()
+        respond(exchange, runtime_api.ACCEPTED)
+        if self._restore is None or self._process is None:  # it has taken too long meanwhile
+            return
+        self.state = State.RESTORE_FAILED
+        self._process.take_output()
+        kind = header_text(exchange, b"lambda-runtime-function-error-type") or "Runtime.Unknown"
+        self._restore.fail(kind, error_message(document))
+        self._restore = None
+        self.is_dying = True
+        # It ends by itself; if not, it is ended.
+        self._killer = self._loop.call_later(SHUTDOWN_S, self._process.signal, signal.SIGKILL)
 
     async def _result(self, exchange: ServerExchange, call: Call, request_id: str) -> None:
         invocation_id = header_text(exchange, b"lambda-runtime-invocation-id")
@@ -321,8 +412,9 @@ class Environment:
             self._function.memory_mib,
             self._process.max_memory_mib(),
             status,
+            self._unbilled_restore_ms,
         )
-        self._unbilled_init_ms = 0.0
+        self._unbilled_init_ms = self._unbilled_restore_ms = 0.0
         self._line(report.end(invocation.request_id))
         self._line(closing)
         self._invocation = self._attempt = None

@@ -37,7 +37,10 @@ def configuration(function: Function, qualifier: str) -> dict[str, Any]:
             "LogGroup": function.log_group,
         },
         "TracingConfig": {"Mode": "PassThrough"},
-        "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
+        "SnapStart": {
+            "ApplyOn": "PublishedVersions" if function.has_snapshots else "None",
+            "OptimizationStatus": "On" if function.has_snapshots else "Off",
+        },
     }
 
 

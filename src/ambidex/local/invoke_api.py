@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from ambidex.errors import shown
 from ambidex.http import Headers, header
+from ambidex.local import restore
 from ambidex.local.function_configuration import STATES, configuration
 from ambidex.local.http1.exchange import ServerExchange
 from ambidex.local.http1.messages import BodyTooLarge, reason_of
@@ -107,6 +108,9 @@ class InvokeApi:
             outcome = await invocation.outcome
         except ThrottledError:
             raise CallError(429, "TooManyRequestsException", "Rate Exceeded.") from None
+        if outcome.error_type in restore.STATUSES:
+            message = str(loads(outcome.payload)["errorMessage"])
+            raise CallError(restore.STATUSES[outcome.error_type], outcome.error_type, message)
         headers = [
             _JSON,
             (b"x-amzn-RequestId", invocation.request_id.encode()),

@@ -33,6 +33,10 @@ class Limits(NamedTuple):
     # Of Managed Instances, or the time-out if that is longer.
     # Source: lambda/latest/dg/lambda-managed-instances-execution-environment.html, "Init phase"
     managed_init_s: float = 130
+    # At least, with SnapStart; the function's time-out if that is more.
+    snapshot_init_s: float = 130
+    # The same page, "Restore phase"
+    restore_s: float = 10
     # AWS does not say; environments have been seen to stay for some minutes.
     idle_s: float = 300
     # From a runtime's answer to its asking for the next event; background work takes longer.
@@ -96,10 +100,11 @@ class LambdaService:
         else:
             environment = self._new_environment()
             await environment.start()
-            failed = await self._initialised(environment, self._limits.init_s)
+            failed = await self._initialised(environment, self._init_s)
         if failed is None:
             return
-        if failed.error_type == INIT_OVERRAN and self.managed is None:
+        is_published = self.managed is not None or self.function.has_snapshots
+        if failed.error_type == INIT_OVERRAN and not is_published:
             self._on_log(f"{failed.message}: it is done again within the first invocation")
             self._owes_init = True
             return
@@ -214,9 +219,16 @@ class LambdaService:
             self._on_ready,
             self._on_end,
             self._limits.has_timeouts,
+            self._limits.restore_s,
         )
         self.environments.add(environment)
         return environment
+
+    @property
+    def _init_s(self) -> float:
+        if self.function.has_snapshots:
+            return max(self._limits.snapshot_init_s, self.function.timeout_s)
+        return self._limits.init_s
 
     def _starting(self) -> Environment | None:
         for environment in self.environments - self._waiting.keys() - self._outdated:
@@ -239,8 +251,11 @@ class LambdaService:
                 await self._await_init(environment, invocation)
 
     async def _await_init(self, environment: Environment, invocation: Invocation) -> None:
-        failed = await self._initialised(environment, self._limits.init_s)
+        failed = await self._initialised(environment, self._init_s)
         if failed is None:
+            return
+        if self.function.has_snapshots:  # on AWS it would not have been published
+            self._gave_up(environment, invocation, failed)
             return
         # Lambda inits once more, now as a part of the invocation and within its time-out.
         self._waiting.pop(environment, None)
@@ -301,7 +316,8 @@ class LambdaService:
             await asyncio.sleep(self._limits.idle_s / 4)
             latest = self._loop.time() - self._limits.idle_s
             for environment in list(self._ready):
-                if environment.ready_since < latest:
+                # A snapshot is kept; only what has been restored from it goes.
+                if environment.ready_since < latest and not environment.is_snapshot:
                     self._ready.remove(environment)
                     environment.stop()
 

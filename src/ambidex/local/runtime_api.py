@@ -23,6 +23,8 @@ class Call(Enum):
     RESULT = "POST /runtime/invocation/{id}/response"
     ERROR = "POST /runtime/invocation/{id}/error"
     INIT_ERROR = "POST /runtime/init/error"
+    RESTORE_NEXT = "GET /runtime/restore/next"
+    RESTORE_ERROR = "POST /runtime/restore/error"
     PING = "GET /ping"
 
 
@@ -34,6 +36,9 @@ class State(Enum):
     RUNNING = "has an event"
     ANSWERED = "has posted its result, and may be at work still"
     FAILED = "has reported that its init failed"
+    SNAPSHOT = "has asked to be restored, and is frozen"
+    RESTORING = "has been restored, and has not asked for an event"
+    RESTORE_FAILED = "has reported that its restore failed"
 
 
 TRANSITIONS = {
@@ -44,8 +49,16 @@ TRANSITIONS = {
     (State.RUNNING, Call.RESULT): State.ANSWERED,
     (State.RUNNING, Call.ERROR): State.ANSWERED,
     (State.ANSWERED, Call.NEXT): State.READY,
+    (State.INIT, Call.RESTORE_NEXT): State.SNAPSHOT,
+    (State.RESTORING, Call.NEXT): State.READY,
+    (State.RESTORING, Call.RESTORE_ERROR): State.RESTORE_FAILED,
+    (State.RESTORING, Call.INIT_ERROR): State.RESTORE_FAILED,
 }
-"""By calls; READY becomes RUNNING by an event. Any other call is refused with a 403."""
+"""By calls; an event makes RUNNING of READY, and RESTORING of SNAPSHOT. Any other call is refused
+with a 403."""
+
+OF_SNAPSHOTS = (Call.RESTORE_NEXT, Call.RESTORE_ERROR)
+"""Calls that there are with SnapStart only."""
 
 
 class Answer(NamedTuple):
@@ -69,20 +82,28 @@ class Attempt(NamedTuple):
 
 
 JSON = ((b"Content-Type", b"application/json"),)
+RESTORED = Answer(200, (), b"")
 ACCEPTED = Answer(202, JSON, b'{"status":"OK"}\n')
 PONG = Answer(200, ((b"Content-Type", b"text/plain"),), b"pong")
+
+
+_GETS = {
+    "/runtime/invocation/next": Call.NEXT,
+    "/runtime/restore/next": Call.RESTORE_NEXT,
+    "/ping": Call.PING,
+}
+_POSTS = {"/runtime/init/error": Call.INIT_ERROR, "/runtime/restore/error": Call.RESTORE_ERROR}
 
 
 def parse_call(method: str, target: bytes) -> tuple[Call, str] | None:
     """The call that a request is, and the request id in its path; None if it is none."""
     path = target.decode("latin-1").partition("?")[0].removeprefix(_BASE)
     if method == "GET":
-        simple = {"/runtime/invocation/next": Call.NEXT, "/ping": Call.PING}
-        return (simple[path], "") if path in simple else None
+        return (_GETS[path], "") if path in _GETS else None
     if method != "POST":
         return None
-    if path == "/runtime/init/error":
-        return Call.INIT_ERROR, ""
+    if path in _POSTS:
+        return _POSTS[path], ""
     parts = path.split("/")
     if len(parts) == 5 and path.startswith("/runtime/invocation/"):
         call = {"response": Call.RESULT, "error": Call.ERROR}.get(parts[4])

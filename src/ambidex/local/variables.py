@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ambidex.errors import shown
+from ambidex.local.credentials import Credentials, without_credentials
 from ambidex.local.extensions_api import Metadata
 from ambidex.settings import LOG_FORMAT, SettingError, Settings, to_environ, variables_problem
 
@@ -50,6 +51,7 @@ class Function(NamedTuple):
     concurrency: int
     region: str
     max_concurrency: int  # of one environment, with Managed Instances; else 0
+    credentials: Credentials | None = None  # with SnapStart, where they are no variables
 
     @property
     def version(self) -> str:
@@ -57,9 +59,19 @@ class Function(NamedTuple):
         return self.environ["AWS_LAMBDA_FUNCTION_VERSION"]
 
     @property
+    def has_snapshots(self) -> bool:
+        """Whether its environments are restored from snapshots: SnapStart."""
+        return self.environ["AWS_LAMBDA_INITIALIZATION_TYPE"] == "snap-start"
+
+    @property
     def arn(self) -> str:
         """The function's ARN."""
         return f"arn:aws:lambda:{self.region}:{ACCOUNT_ID}:function:{self.name}"
+
+    @property
+    def invoked_arn(self) -> str:
+        """The ARN that an invocation is told; that of a published version ends with its number."""
+        return f"{self.arn}:{self.version}" if self.has_snapshots else self.arn
 
     @property
     def has_port(self) -> bool:
@@ -107,17 +119,24 @@ def function(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Fu
     user, ambidex = _user(settings, folder), _ambidex(settings)
     if settings.aws_lambda.max_concurrency:
         own |= _managed_instances(settings.aws_lambda.max_concurrency, user)
+    variables, credentials = _machine(environ) | _DEFAULTS | user, None
+    if settings.aws_lambda.snap_start:
+        variables, credentials = without_credentials(variables)
+        user, _ = without_credentials(user)
+        own |= {"AWS_LAMBDA_FUNCTION_VERSION": "1", "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
+        del own["AWS_LAMBDA_LOG_GROUP_NAME"]
     return Function(
         name=name,
         command=tuple(command),
         folder=folder,
-        environ=_machine(environ) | _DEFAULTS | user | own | ambidex,
+        environ=variables | own | ambidex,
         variables=user | ambidex,
         memory_mib=settings.aws_lambda.memory,
         timeout_s=settings.aws_lambda.timeout,
         concurrency=settings.aws_lambda.concurrency,
         region=region,
         max_concurrency=settings.aws_lambda.max_concurrency,
+        credentials=credentials,
     )
 
 
