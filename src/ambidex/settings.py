@@ -390,7 +390,14 @@ TABLE = (
         "The header that the app gets as Authorization, in place of the one that IAM needs.",
         True,
     ),
-    Setting("lambda", "snap-start", False, _flag, "", "Whether environments start from snapshots."),
+    Setting(
+        "lambda",
+        "snap-start",
+        False,
+        _flag,
+        "",
+        "Whether environments on your machine start from snapshots; on AWS the function says it.",
+    ),
     Setting(
         "lambda",
         "lifespan",

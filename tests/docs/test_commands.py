@@ -176,6 +176,26 @@ def test_the_guide_to_events_leads_where_it_says(tmp_path: Path) -> None:
     assert "lambda | order 7" in running.log
 
 
+def test_the_guide_to_snapstart_leads_where_it_says(tmp_path: Path) -> None:
+    page = GUIDES / "snapstart.md"
+    with up(written(page, tmp_path / "shop")) as running:
+        for block in blocks(page, "run"):
+            check(block, running)
+    log = iter([settled(line) for line in running.log])
+    for block in blocks(page, "log"):
+        for line in block.text.splitlines():
+            assert settled(line) in log, line
+
+
+def test_without_its_hook_the_guides_app_has_a_closed_connection(tmp_path: Path) -> None:
+    folder = written(GUIDES / "snapstart.md", tmp_path / "shop")
+    app = (folder / "main.py").read_text()
+    (folder / "main.py").write_text(app.replace("@ambidex.after_restore\n", ""))
+    with up(folder) as running, httpx.Client() as client:
+        assert client.get(running.urls["lambda"]).json() == {"closed": True}
+        assert client.get(running.urls["ecs"]).json() == {"closed": False}
+
+
 def test_the_guide_to_invoking_leads_where_it_says(tmp_path: Path) -> None:
     page = GUIDES / "invoke.md"
     with up(written(page, tmp_path / "shop")) as running:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -510,3 +511,32 @@ def test_the_endpoint_of_credentials_gives_them_to_nobody_without_the_token(
             }
 
     run(tmp_path, test)
+
+
+SEEDED = """
+import random
+random.seed(5)
+
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    await answer(send, body=str(random.random()).encode())
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "has_new_seed"),
+    [
+        pytest.param("", True, id="serve"),
+        pytest.param(AWSLAMBDARIC, True, id="a handler under awslambdaric"),
+        pytest.param("snap-start = false", False, id="serve without SnapStart"),
+    ],
+)
+def test_what_was_seeded_before_the_snapshot_goes_on_otherwise_after_it(
+    tmp_path: Path, settings: str, has_new_seed: bool
+) -> None:
+    async def test(service: Service) -> None:
+        seeded = str(random.Random(5).random())
+        assert ((await get(service)).text != seeded) == has_new_seed
+
+    table = SNAP_START if has_new_seed else "[tool.ambidex.lambda]\n"
+    with_lambda_service(tmp_path, test, SEEDED + HANDLER, table + settings)

@@ -326,11 +326,14 @@ def test_where_there_is_no_snapshot_the_app_goes_on_and_its_hooks_run_all_the_sa
     assert "there is no snapshot" in ended.log.splitlines()[0]
 
 
-def test_the_first_event_comes_on_a_connection_made_after_the_restore(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_closed", [True, False], ids=["closed by the peer", "still open"])
+def test_the_first_event_comes_on_a_connection_made_after_the_restore(
+    tmp_path: Path, is_closed: bool
+) -> None:
     connections: list[list[bytes]] = []
 
     class Closing(asyncio.Protocol):
-        """Closes the connection of restore/next with its answer, without saying so there."""
+        """May close the connection of restore/next with its answer, without saying so there."""
 
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             self.transport = cast("asyncio.Transport", transport)
@@ -349,7 +352,7 @@ def test_the_first_event_comes_on_a_connection_made_after_the_restore(tmp_path: 
                 head, body = b"Lambda-Runtime-Aws-Request-Id: r\r\n", event()
             length = b"Content-Length: %d\r\n\r\n" % len(body)
             self.transport.write(b"HTTP/1.1 %b\r\n%b%b%b" % (status, head, length, body))
-            if target == b"restore/next":
+            if target == b"restore/next" and is_closed:
                 self.transport.close()
 
     async def main() -> None:
