@@ -540,3 +540,33 @@ def test_what_was_seeded_before_the_snapshot_goes_on_otherwise_after_it(
 
     table = SNAP_START if has_new_seed else "[tool.ambidex.lambda]\n"
     with_lambda_service(tmp_path, test, SEEDED + HANDLER, table + settings)
+
+
+MODULES = """
+import json, sys
+seen = set()
+
+@ambidex.after_restore
+def look():
+    seen.update(sys.modules)
+
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    new = sorted(set(sys.modules) - seen)
+    await answer(send, body=json.dumps(new).encode())
+"""
+
+
+@pytest.mark.parametrize("door", ["http_api", "http_api_v1", "rest_api", "function_url", "alb", ""])
+def test_what_events_need_is_imported_before_the_snapshot(tmp_path: Path, door: str) -> None:
+    async def test(service: Service) -> None:
+        for _ in range(2):  # the second sees what the answer to the first has needed
+            if door:
+                async with httpx.AsyncClient() as client:
+                    new = (await client.get(getattr(service, door) + "/")).json()
+            else:
+                outcome = await service.service.invoke(b'"no request"').outcome
+                new = json.loads(outcome.payload)
+            assert new == []
+
+    run(tmp_path, test, "import ambidex\n" + MODULES, 'events-path = "/events"\n')

@@ -368,6 +368,26 @@ def test_the_first_event_comes_on_a_connection_made_after_the_restore(
     ]
 
 
+def test_what_a_stream_needs_is_imported_before_the_snapshot(tmp_path: Path) -> None:
+    app = """
+    import ambidex, json, sys
+    seen = set()
+
+    @ambidex.after_restore
+    def look():
+        seen.update(sys.modules)
+
+    async def answer():
+        return json.dumps(sorted(set(sys.modules) - seen))
+    """
+    api = Api()
+    context = {"domainName": "x.lambda-url.eu-west-1.on.aws", "http": {"method": "GET"}}
+    api.events = [event(requestContext=context)] * 2
+    serve(tmp_path, app, api, AMBIDEX_LAMBDA_RESPONSE="stream")
+    _, delimiter, body = api.bodies["invocation/r/response"].partition(bytes(8))
+    assert (delimiter, json.loads(body)) == (bytes(8), [])
+
+
 @pytest.mark.parametrize("value", [7, None, "hook"])
 def test_what_is_no_function_is_no_hook(value: Any) -> None:
     import ambidex

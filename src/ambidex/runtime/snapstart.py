@@ -18,6 +18,7 @@ Source: lambda/latest/dg/snapstart-runtime-hooks-custom.html, snapstart-runtime-
 import logging
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from importlib import import_module
 
 from ambidex.asgi.lifespan import StartupError
 from ambidex.errors import AmbidexError
@@ -30,6 +31,21 @@ from ambidex.runtime.reseed import reseed
 logger = logging.getLogger("ambidex")
 
 _PACKAGE = "snapshot_restore_py"
+
+# What is otherwise imported when the first event needs it; here nobody waits for it yet.
+_FOR_EVENTS = (
+    "ambidex.asgi.events_path",
+    "ambidex.asgi.stream",
+    "ambidex.events.alb",
+    "ambidex.events.function_url",
+    "ambidex.events.http_api",
+    "ambidex.events.http_api_v1",
+    "ambidex.events.rest_api",
+    "ambidex.events.vpc_lattice",
+    "ambidex.runtime.event_request",
+    "ambidex.runtime.response_stream",
+    "traceback",
+)
 
 
 class SnapshotError(AmbidexError):
@@ -65,6 +81,8 @@ async def restored(address: str, start: Callable[[], Awaitable[None]], when: str
         PeerError: the Runtime API refuses the snapshot, or is gone.
         SystemExit: a hook failed, or the app's startup after the restore, and Lambda knows.
     """
+    for name in _FOR_EVENTS:
+        import_module(name)
     if when == "snapshot":
         await start()
     try:
