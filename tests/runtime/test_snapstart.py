@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from subprocess import run
 from textwrap import dedent
 from typing import Any, NamedTuple, cast
 
@@ -137,6 +138,8 @@ async def aws_after_2():
 @ambidex.after_restore
 def own_after_2():
     ping("own-after-2")
+
+handler = ambidex.Handler(app)  # another form of the image uses it, and here it must do nothing
 """
 
 
@@ -386,6 +389,20 @@ def test_what_a_stream_needs_is_imported_before_the_snapshot(tmp_path: Path) -> 
     serve(tmp_path, app, api, AMBIDEX_LAMBDA_RESPONSE="stream")
     _, delimiter, body = api.bodies["invocation/r/response"].partition(bytes(8))
     assert (delimiter, json.loads(body)) == (bytes(8), [])
+
+
+def test_a_handler_whose_hooks_nobody_calls_says_so(tmp_path: Path) -> None:
+    code = """
+import sys
+sys.modules["snapshot_restore_py"] = None  # as if it were not installed
+from ambidex import Handler
+
+async def app(scope, receive, send): ...
+Handler(app)
+"""
+    environ = os.environ | {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
+    ran = run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
+    assert ran.stderr.startswith("SnapStart: hooks are not called")
 
 
 @pytest.mark.parametrize("value", [7, None, "hook"])
