@@ -618,6 +618,29 @@ def test_more_calls_for_the_next_event_than_places_are_a_fault(tmp_path: Path) -
     run(tmp_path, test, max_concurrency=2)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        pytest.param("GET", "ping", 200, id="ping"),
+        pytest.param("GET", "runtime/nothing", 404, id="no such call"),
+        pytest.param("GET", "runtime/restore/next", 404, id="there are no snapshots"),
+        pytest.param("POST", "runtime/restore/error", 404, id="nor their errors"),
+        pytest.param("POST", "runtime/init/error", 403, id="an init error after the init"),
+        pytest.param("POST", "runtime/invocation/none/response", 400, id="no such invocation"),
+        pytest.param("POST", "runtime/invocation/none/error", 400, id="nor an error of it"),
+    ],
+)
+def test_each_call_is_answered_as_lambda_answers_it(
+    tmp_path: Path, method: str, path: str, status: int
+) -> None:
+    async def test(service: Service) -> None:
+        url = f"http://127.0.0.1:{only(service).runtime_api_port}/2018-06-01/{path}"
+        async with httpx.AsyncClient() as client:
+            assert (await client.request(method, url)).status_code == status
+
+    run(tmp_path, test)
+
+
 def test_an_extension_may_ask_for_no_events(tmp_path: Path) -> None:
     async def test(service: Service) -> None:
         line = await service.logged("extension 403")

@@ -275,7 +275,8 @@ class ManagedEnvironment:
             await self._extension(exchange, extension_call)
             return
         parsed = runtime_api.parse_call(exchange.head.method, exchange.head.target)
-        if parsed is None:
+        # None of them starts from a snapshot.
+        if parsed is None or parsed[0] in runtime_api.OF_SNAPSHOTS:
             respond(exchange, runtime_api.refused(404, "NotFound", "there is no such call"))
             return
         call, request_id = parsed
