@@ -21,6 +21,7 @@ from ambidex.local import (
     credentials,
     environment_process,
     extensions_api,
+    posted_result,
     report,
     runtime_api,
     runtime_api_server,
@@ -28,13 +29,14 @@ from ambidex.local import (
 from ambidex.local.attempt import new_attempt
 from ambidex.local.extensions_api import Extensions
 from ambidex.local.http1.exchange import ServerExchange
-from ambidex.local.http1.messages import BodyTooLarge
+from ambidex.local.http1.messages import PeerError
 from ambidex.local.ids import hex_id
 from ambidex.local.invocation import Invocation, Outcome, failure
+from ambidex.local.posted_result import StreamLimits
 from ambidex.local.process import CommandError, Process
 from ambidex.local.reaper import Reaper
 from ambidex.local.restore import Restore
-from ambidex.local.runtime_api import RESULT_BYTES, Answer, Attempt, Call, State
+from ambidex.local.runtime_api import Answer, Attempt, Call, State
 from ambidex.local.runtime_api_server import error_message, header_text, respond
 from ambidex.local.variables import Function
 
@@ -45,6 +47,8 @@ INIT_OVERRAN = "Sandbox.Timedout"
 # From SIGTERM to SIGKILL, with internal extensions, and there are no others here.
 # Source: lambda/latest/dg/lambda-runtime-environment.html, "Shutdown phase"
 SHUTDOWN_S = 0.5
+# From a post that broke off to the exit of its runtime, if that is why.
+_EXIT_S = 0.5
 
 
 class InitFailure(NamedTuple):
@@ -66,6 +70,7 @@ class Environment:
         on_end: called when its process has ended.
         has_timeouts: False while somebody debugs.
         restore_s: how long it may take from its snapshot to its first event.
+        limits: for streamed results.
     """
 
     def __init__(
@@ -78,6 +83,7 @@ class Environment:
         on_end: Callable[["Environment"], None],
         has_timeouts: bool,
         restore_s: float = 10,
+        limits: StreamLimits = StreamLimits(),  # noqa: B008 – a frozen value
     ) -> None:
         self._loop = loop = asyncio.get_running_loop()
         self.state = State.INIT
@@ -100,8 +106,10 @@ class Environment:
         self._restore: Restore | None = None
         self._unbilled_restore_ms = 0.0
         self._token = hex_id(32)
+        self._limits = limits
         self._invocation: Invocation | None = None
         self._attempt: Attempt | None = None
+        self._broken: Outcome | None = None  # of a result that broke off, until it is told
         self._next: asyncio.Future[Answer] = loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
         self._killer: asyncio.TimerHandle | None = None
@@ -153,7 +161,7 @@ class Environment:
     def has_answered(self) -> bool:
         """Whether it has posted its result, and its invoke phase goes on."""
         is_over = self._invocation is None or self.ended.done()
-        return self.state is not State.RUNNING and not is_over
+        return self.state not in {State.RUNNING, State.ANSWERING} and not is_over
 
     def deliver(self, invocation: Invocation) -> None:
         """Give a ready environment an event; its invocation is settled and finished in any case."""
@@ -310,6 +318,7 @@ class Environment:
             respond(exchange, runtime_api.event_answer(self._attempt))
             return
         if self.state is not State.READY:
+            self._tell_of_broken_result()
             self._extensions.is_open = False
             self.state = State.READY
             self._next = self._loop.create_future()
@@ -380,25 +389,25 @@ class Environment:
         if refusal is not None:
             respond(exchange, refusal)
             return
-        invocation = self._invocation
-        assert invocation is not None
+        assert self._invocation is not None
+        self.state = State.ANSWERING
         try:
-            payload = await exchange.read_body(RESULT_BYTES)
-        except BodyTooLarge:
-            kind = "Function.ResponseSizeTooLarge"
-            message = (
-                "Response payload size exceeded maximum allowed payload size "
-                f"({RESULT_BYTES} bytes)."
-            )
-            respond(exchange, runtime_api.refused(413, "RequestEntityTooLarge", message))
-            outcome = failure(kind, message)
-        else:
-            respond(exchange, runtime_api.ACCEPTED)
-            kind = header_text(exchange, b"lambda-runtime-function-error-type")
-            outcome = Outcome(payload, (kind or "Unhandled") if call is Call.ERROR else "")
+            received = await posted_result.receive(exchange, call, self._invocation, self._limits)
+        except PeerError:
+            self.state = State.RUNNING
+            raise
         self.state = State.ANSWERED
         self.answered_s = self._loop.time()
-        invocation.settle(outcome)
+        self._broken = received.broken
+        if self._broken is not None:
+            self._loop.call_later(_EXIT_S, self._tell_of_broken_result)
+        respond(exchange, received.answer)
+
+    def _tell_of_broken_result(self) -> None:
+        """The runtime lives, so that its result broke off for no better reason."""
+        if self._broken is not None and self._invocation is not None:
+            self._invocation.settle(self._broken)
+        self._broken = None
 
     def _finish(self, invocation: Invocation, status: str = "") -> None:
         if self._timer is not None:

@@ -13,13 +13,14 @@ from time import time
 from typing import Any, NamedTuple
 
 from ambidex.errors import AmbidexError
+from ambidex.events import prelude
 from ambidex.events.fields import EventError
 from ambidex.http import Headers, Request, Response, header
 from ambidex.local.forwarded import HOP_BY_HOP, Hop, to_target
 from ambidex.local.http1.exchange import ServerExchange
 from ambidex.local.http1.messages import BodyTooLarge, ProtocolError
 from ambidex.local.ids import hex_id
-from ambidex.local.invocation import Invocation, ThrottledError
+from ambidex.local.invocation import Invocation, Outcome, ThrottledError
 
 logger = logging.getLogger("ambidex.local")
 
@@ -40,6 +41,7 @@ class Cause(Enum):
     THROTTLED = auto()
     FAILED = auto()  # the function raised, crashed or took longer than its time-out
     MALFORMED = auto()
+    NO_PRELUDE = auto()  # a stream is to begin with one
     RESULT_TOO_LARGE = auto()
 
 
@@ -109,8 +111,8 @@ def event_json(event: Mapping[str, Any]) -> bytes:
     return data
 
 
-async def result(invocation: Invocation, timeout_s: float | None = None) -> bytes:
-    """The function's result, JSON.
+async def result(invocation: Invocation, timeout_s: float | None = None) -> Outcome:
+    """The function's result, which is none of a failure.
 
     Args:
         invocation: under way; it goes on after the front door has given up, as it does on AWS.
@@ -128,19 +130,28 @@ async def result(invocation: Invocation, timeout_s: float | None = None) -> byte
         raise Refusal(Cause.THROTTLED, f"the function is throttled: {error}") from None
     if outcome.is_error:
         raise Refusal(Cause.FAILED, f"the function failed: {outcome.error_type}")
-    return outcome.payload
+    return outcome
 
 
-def response(payload: bytes, to_response: Callable[[object], Response]) -> Response:
+def response(outcome: Outcome, to_response: Callable[[object], Response]) -> Response:
     """The response that a result stands for.
 
     Args:
-        payload: the function's result, JSON.
+        outcome: the function's result, JSON. Of one in the form of streams, which this front door
+            does not take, there is the prelude only.
         to_response: the event source's.
 
     Raises:
         Refusal: it stands for none.
     """
+    payload = outcome.payload
+    if outcome.content_type == prelude.CONTENT_TYPE:
+        payload, _, body = payload.partition(prelude.DELIMITER)
+        logger.warning(
+            "%d bytes of a response are lost, for it is streamed and its front door takes no "
+            "streams: answer its events buffered, or set response = 'stream'",
+            len(body),
+        )
     try:
         return to_response(loads(payload))
     except (ValueError, RecursionError, EventError) as error:

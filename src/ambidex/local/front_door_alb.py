@@ -63,8 +63,9 @@ class AlbToLambda:
         request = await front_door.request(exchange, BODY_BYTES)
         event = front_door.event_json(alb.to_event(request, self._group))
         invocation = self._service.invoke(event, trace_id=front_door.trace_id(request.headers))
-        payload = await front_door.result(invocation)
-        if len(payload) > RESULT_BYTES:
-            reason = f"the result is {len(payload)} bytes, and an ALB takes {RESULT_BYTES}"
+        outcome = await front_door.result(invocation)
+        size = len(outcome.payload)
+        if size > RESULT_BYTES:
+            reason = f"the result is {size} bytes, and an ALB takes {RESULT_BYTES}"
             raise Refusal(Cause.RESULT_TOO_LARGE, reason)
-        return front_door.response(payload, lambda result: alb.to_response(result, self._group))
+        return front_door.response(outcome, lambda result: alb.to_response(result, self._group))

@@ -1,29 +1,35 @@
 """API Gateway's REST API in front of the Lambda service: a greedy proxy resource and its root.
 
 The API is regional, and without a cache. Of a request's headers it drops some, of a result's too;
-others of a result's it renames.
+others of a result's it renames. With the response transfer mode STREAM it sends on what comes after
+a prelude, and a Content-Length stays.
 
 Source: apigateway/latest/developerguide/api-gateway-known-issues.html,
 apigateway/latest/developerguide/supported-gateway-response-types.html,
-apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html. That
+apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html,
+apigateway/latest/developerguide/response-transfer-mode.html,
+apigateway/latest/developerguide/response-transfer-mode-lambda.html. That
 Content-Length is renamed and the texts of status 413 and 431 are not on these pages but have been
 seen on AWS by others.
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from time import time
 from typing import Any, NamedTuple
 
-from ambidex.events import rest_api
+from ambidex.events import prelude, rest_api
 from ambidex.http import Headers, Request, Response, header
-from ambidex.local import front_door
+from ambidex.local import front_door, streamed_response
 from ambidex.local.api_address import API_ID, ApiAddress, below
+from ambidex.local.bandwidth import Bandwidth, Bucket
 from ambidex.local.front_door import Cause, Page, Refusal
 from ambidex.local.http1.exchange import ServerExchange
 from ambidex.local.http1.messages import Limits, reason_of
 from ambidex.local.ids import api_request_id
 from ambidex.local.ids import request_id as new_request_id
+from ambidex.local.invocation import Invocation, Outcome
 from ambidex.local.lambda_service import LambdaService
 from ambidex.local.variables import ACCOUNT_ID
 
@@ -43,6 +49,11 @@ LIMITS = Limits(
 )
 BODY_BYTES = 10 * 1024 * 1024
 TIMEOUT_S = 29.0
+# Source: response-transfer-mode.html, of a regional API; that this is 10 MiB, and 2 MiB a second
+# from then on, is as with Lambda: the page says MB. Streams are also over after 15 minutes, but no
+# function may take longer.
+IDLE_S = 300.0
+BANDWIDTH = Bandwidth(10 * 1024 * 1024, 2 * 1024 * 1024)
 # The stage where the settings name none: a REST API has no `$default`.
 STAGE = "prod"
 
@@ -60,6 +71,7 @@ _REMAPPED = frozenset(
         b"www-authenticate",
     }
 )
+_REMAPPED_OF_STREAMS = _REMAPPED - {b"content-length"}
 _DROPPED_OUT = frozenset(
     {
         b"expect",
@@ -104,6 +116,7 @@ _OWN = {
     Cause.THROTTLED: _Own(500),
     Cause.FAILED: _Own(502),
     Cause.MALFORMED: _Own(502),
+    Cause.NO_PRELUDE: _Own(500),
     Cause.TIMED_OUT: _Own(504, body=b'{"message": "Endpoint request timed out"}'),
 }
 _REFUSED = {
@@ -126,7 +139,9 @@ class RestApi:
         service: the Lambda service.
         address: where clients reach the API.
         binary_media_types: the API's.
-        timeout_s: how long a function may take; None for ever, while somebody debugs.
+        timeout_s: how long a function may take, or with STREAM be silent; None for ever, while
+            somebody debugs.
+        is_streaming: whether its response transfer mode is STREAM.
     """
 
     def __init__(
@@ -135,11 +150,13 @@ class RestApi:
         address: ApiAddress,
         binary_media_types: tuple[str, ...],
         timeout_s: float | None,
+        is_streaming: bool,
     ) -> None:
         self._service = service
         self._address = address
         self._binary_media_types = binary_media_types
         self._timeout_s = timeout_s
+        self._is_streaming = is_streaming
 
     async def __call__(self, exchange: ServerExchange) -> None:
         """Answer one request."""
@@ -157,29 +174,48 @@ class RestApi:
         ids = _id_headers(door.request_id, door.extended_request_id)
         try:
             request = await front_door.request(exchange, BODY_BYTES)
-            response = await self._response(request, door)
             trace = (b"X-Amzn-Trace-Id", front_door.trace_id(request.headers).encode("latin-1"))
-            front_door.respond(exchange, response, (*ids, trace))
+            added = (*ids, trace)
+            outcome = await front_door.result(self._invoke(request, door), self._timeout_s)
+            if self._is_streaming:
+                await self._stream(exchange, outcome, added)
+            else:
+                front_door.respond(exchange, _response(request, outcome, door), added)
         except Refusal as refusal:
             front_door.answer(exchange, _page(_OWN[refusal.cause], ids), refusal.message)
 
-    async def _response(self, request: Request, door: rest_api.FrontDoor) -> Response:
+    def _invoke(self, request: Request, door: rest_api.FrontDoor) -> Invocation:
         below(self._address, request.path)
         kept = tuple(pair for pair in request.headers if pair[0].lower() not in _DROPPED_IN)
         event = rest_api.to_event(request._replace(headers=kept), door)
         _tell_of_lost_bytes(request, event)
-        invocation = self._service.invoke(
-            front_door.event_json(event), trace_id=front_door.trace_id(request.headers)
+        return self._service.invoke(
+            front_door.event_json(event),
+            trace_id=front_door.trace_id(request.headers),
+            takes_stream=self._is_streaming,
         )
-        result = await front_door.result(invocation, self._timeout_s)
 
-        def to_response(found: object) -> Response:
-            response = rest_api.to_response(found, door)
-            _tell_of_base64(request, found, door)
-            return response
+    async def _stream(self, exchange: ServerExchange, outcome: Outcome, added: Headers) -> None:
+        stream = streamed_response.stream_of(outcome)
+        bucket = Bucket(BANDWIDTH, asyncio.get_running_loop().time)
+        try:
+            begun = await streamed_response.begin(
+                stream, rest_api.from_prelude, prelude.LIMIT_BYTES, self._timeout_s
+            )
+            begun = begun._replace(headers=_remapped(begun.headers, _REMAPPED_OF_STREAMS))
+            await streamed_response.send(exchange, begun, stream, added, self._timeout_s, bucket)
+        finally:
+            stream.leave()
 
-        response = front_door.response(result, to_response)
-        return response._replace(headers=_remapped(response.headers))
+
+def _response(request: Request, outcome: Outcome, door: rest_api.FrontDoor) -> Response:
+    def to_response(found: object) -> Response:
+        response = rest_api.to_response(found, door)
+        _tell_of_base64(request, found, door)
+        return response
+
+    response = front_door.response(outcome, to_response)
+    return response._replace(headers=_remapped(response.headers, _REMAPPED))
 
 
 def refuse(status: int) -> tuple[Headers, bytes]:
@@ -233,9 +269,9 @@ def _id_headers(request_id: str, extended_request_id: str) -> Headers:
     )
 
 
-def _remapped(headers: Headers) -> Headers:
+def _remapped(headers: Headers, names: frozenset[bytes]) -> Headers:
     return tuple(
-        (b"x-amzn-Remapped-" + name if name.lower() in _REMAPPED else name, value)
+        (b"x-amzn-Remapped-" + name if name.lower() in names else name, value)
         for name, value in headers
         if name.lower() not in _DROPPED_OUT
     )

@@ -18,10 +18,14 @@ from ambidex.local.http1.server import Handler, Refuse
 from ambidex.local.lambda_service import LambdaService
 from ambidex.settings import DEFAULT_STAGE, FRONT_DOORS, LambdaSettings
 
+# A REST API with the response transfer mode STREAM, whose time-out is another one.
+_REST_API_STREAM = "rest-api, streamed"
+
 TIMEOUTS_S = {
     "http-api": front_door_http_api.TIMEOUT_S,
     "http-api-v1": front_door_http_api.TIMEOUT_S,
     "rest-api": front_door_rest_api.TIMEOUT_S,
+    _REST_API_STREAM: front_door_rest_api.IDLE_S,
 }
 
 
@@ -71,17 +75,19 @@ def front_door(
             waits for ever.
     """
     region = service.function.region
+    is_streaming = settings.response == "stream"
     if name == "alb":
         return FrontDoor(AlbToLambda(service), load_balancer.LIMITS, load_balancer.refuse)
     if name == "function-url":
         url = front_door_function_url
-        return FrontDoor(url.FunctionUrl(service), url.LIMITS, url.refuse)
+        return FrontDoor(url.FunctionUrl(service, is_streaming), url.LIMITS, url.refuse)
     if name == "rest-api":
         rest = front_door_rest_api
         stage = rest.STAGE if settings.stage == DEFAULT_STAGE else settings.stage
         address = api_address(settings, stage, region)
         types = settings.binary_media_types
-        rest_handler = rest.RestApi(service, address, types, timeouts_s.get(name))
+        timeout_s = timeouts_s.get(_REST_API_STREAM if is_streaming else name)
+        rest_handler = rest.RestApi(service, address, types, timeout_s, is_streaming)
         return FrontDoor(rest_handler, rest.LIMITS, rest.refuse, address.prefix)
     http = front_door_http_api
     address = api_address(settings, settings.stage, region)

@@ -3,9 +3,12 @@
 import asyncio
 from collections import deque
 from json import dumps
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ambidex.errors import AmbidexError
+
+if TYPE_CHECKING:
+    from ambidex.local.result_stream import ResultStream
 
 # What the Invoke API hands out of a log, and so all that is kept of it.
 # Source: lambda/latest/api/API_Invoke.html, LogResult
@@ -21,6 +24,8 @@ class Outcome(NamedTuple):
 
     payload: bytes
     error_type: str = ""  # empty for a success
+    content_type: str = ""  # of the payload, as the runtime says it
+    stream: "ResultStream | None" = None  # in the payload's place, for a caller that takes streams
 
     @property
     def is_error(self) -> bool:
@@ -37,12 +42,13 @@ def failure(error_type: str, message: str) -> Outcome:
 class Invocation:
     """An event on its way.
 
-    `outcome` is there as soon as the result is posted, or raises ThrottledError; `finished` when
-    the environment has asked for the next event, or has ended.
+    `outcome` is there as soon as the result is posted, or begins to be streamed to a caller that
+    takes streams, or raises ThrottledError; `finished` when the environment has asked for the next
+    event, or has ended.
     """
 
     __slots__ = ("_log", "_log_bytes", "client_context", "event", "finished", "outcome",
-                 "request_id", "started", "trace_id")  # fmt: skip
+                 "request_id", "started", "takes_stream", "trace_id")  # fmt: skip
 
     def __init__(
         self,
@@ -51,11 +57,13 @@ class Invocation:
         event: bytes,
         trace_id: str = "",
         client_context: str = "",
+        takes_stream: bool = False,
     ) -> None:
         self.request_id = request_id
         self.event = event
         self.trace_id = trace_id
         self.client_context = client_context
+        self.takes_stream = takes_stream
         self.outcome: asyncio.Future[Outcome] = loop.create_future()
         self.finished: asyncio.Future[None] = loop.create_future()
         self.started = 0.0  # when its event was delivered, by time.perf_counter
@@ -63,9 +71,13 @@ class Invocation:
         self._log_bytes = 0
 
     def settle(self, outcome: Outcome) -> None:
-        """Give the caller its outcome; the first one counts."""
+        """Give the caller its outcome; the first one counts, but a stream may still break off."""
         if not self.outcome.done():
             self.outcome.set_result(outcome)
+            return
+        under_way = self.outcome.result().stream
+        if under_way is not None and outcome.is_error:
+            under_way.end(outcome)
 
     def throttle(self, error: ThrottledError) -> None:
         """Nobody takes the event."""

@@ -20,13 +20,14 @@ from ambidex.local.free_port import free_port
 from ambidex.local.ids import request_id as new_request_id
 from ambidex.local.invocation import Invocation, ThrottledError, failure
 from ambidex.local.managed_instances import ManagedInstances, Times
+from ambidex.local.posted_result import StreamLimits
 from ambidex.local.process import CommandError
 from ambidex.local.reaper import Reaper
 from ambidex.local.variables import Function
 
 
 class Limits(NamedTuple):
-    """The service's times, in seconds."""
+    """The service's times, in seconds, and what it takes of streamed results."""
 
     # Source: lambda/latest/dg/lambda-runtime-environment.html, "Init phase"
     init_s: float = 10
@@ -42,6 +43,7 @@ class Limits(NamedTuple):
     # From a runtime's answer to its asking for the next event; background work takes longer.
     grace_s: float = 0.05
     retries: Retries = Retries()
+    streams: StreamLimits = StreamLimits()
     has_timeouts: bool = True  # False while somebody debugs
 
 
@@ -56,7 +58,7 @@ class LambdaService:
         function: what the environments run.
         reaper: ends processes should this one die.
         on_log: takes each line of the function's log.
-        limits: the service's times.
+        limits: the service's.
 
     Attributes:
         environments: those of an ordinary function.
@@ -113,7 +115,12 @@ class LambdaService:
         )
 
     def invoke(
-        self, event: bytes, request_id: str = "", trace_id: str = "", client_context: str = ""
+        self,
+        event: bytes,
+        request_id: str = "",
+        trace_id: str = "",
+        client_context: str = "",
+        takes_stream: bool = False,
     ) -> Invocation:
         """Start an invocation; it goes on by itself whether anybody waits for it or not.
 
@@ -122,12 +129,18 @@ class LambdaService:
             request_id: one of AWS's, made here if it is empty.
             trace_id: the X-Ray header.
             client_context: JSON.
+            takes_stream: whether the caller reads a result that is streamed, or leaves it.
 
         Returns:
             The invocation, whose `outcome` raises ThrottledError if there is nobody to take it.
         """
         invocation = Invocation(
-            self._loop, request_id or new_request_id(), event, trace_id, client_context
+            self._loop,
+            request_id or new_request_id(),
+            event,
+            trace_id,
+            client_context,
+            takes_stream,
         )
         if self.managed is not None:
             self.managed.invoke(invocation)
@@ -220,6 +233,7 @@ class LambdaService:
             self._on_end,
             self._limits.has_timeouts,
             self._limits.restore_s,
+            self._limits.streams,
         )
         self.environments.add(environment)
         return environment

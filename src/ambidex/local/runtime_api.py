@@ -34,6 +34,7 @@ class State(Enum):
     INIT = "started, has not asked for an event"
     READY = "has asked for an event, and is frozen"
     RUNNING = "has an event"
+    ANSWERING = "is posting its result"
     ANSWERED = "has posted its result, and may be at work still"
     FAILED = "has reported that its init failed"
     SNAPSHOT = "has asked to be restored, and is frozen"
@@ -46,16 +47,16 @@ TRANSITIONS = {
     (State.INIT, Call.INIT_ERROR): State.FAILED,
     (State.READY, Call.NEXT): State.READY,
     (State.RUNNING, Call.NEXT): State.RUNNING,
-    (State.RUNNING, Call.RESULT): State.ANSWERED,
-    (State.RUNNING, Call.ERROR): State.ANSWERED,
+    (State.RUNNING, Call.RESULT): State.ANSWERING,
+    (State.RUNNING, Call.ERROR): State.ANSWERING,
     (State.ANSWERED, Call.NEXT): State.READY,
     (State.INIT, Call.RESTORE_NEXT): State.SNAPSHOT,
     (State.RESTORING, Call.NEXT): State.READY,
     (State.RESTORING, Call.RESTORE_ERROR): State.RESTORE_FAILED,
     (State.RESTORING, Call.INIT_ERROR): State.RESTORE_FAILED,
 }
-"""By calls; an event makes RUNNING of READY, and RESTORING of SNAPSHOT. Any other call is refused
-with a 403."""
+"""By calls; an event makes RUNNING of READY, and RESTORING of SNAPSHOT, and a result that is read
+ANSWERED of ANSWERING. Any other call is refused with a 403."""
 
 OF_SNAPSHOTS = (Call.RESTORE_NEXT, Call.RESTORE_ERROR)
 """Calls that there are with SnapStart only."""
