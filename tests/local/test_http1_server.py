@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import http.client
 import logging
 import socket
@@ -814,6 +815,63 @@ def test_a_declined_upgrade_is_an_ordinary_exchange() -> None:
     data = asyncio.run(main())
     assert statuses(data) == [200, 200, 200]
     assert all(b"GET /%d|" % number in data for number in (1, 2, 3))
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_an_abort_in_the_moment_when_a_request_comes_ends(run: Run) -> None:
+    async def main() -> None:
+        async with serving(echo) as server, connected(server.port):
+            await some_turns()
+            (connection,) = server.connections
+            connection.data_received(b"GET / HTTP/1.1\r\n" + H + b"\r\n")
+            server.abort()  # its handler has not begun, and never will
+            await server.closed()
+
+    run(main())
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+@pytest.mark.parametrize(
+    ("request_line", "headers", "rest"),
+    [
+        pytest.param(b"GET / HTTP/1.1", (), b"3\r\none\r\n", id="chunked"),
+        pytest.param(b"GET / HTTP/1.1", ((b"Content-Length", b"4"),), b"one", id="length"),
+    ],
+)
+def test_a_response_that_is_broken_off_has_all_that_was_written_and_no_end(
+    run: Run, request_line: bytes, headers: Headers, rest: bytes
+) -> None:
+    async def handler(exchange: ServerExchange) -> None:
+        exchange.start(200, headers)
+        await exchange.write(b"one")
+        exchange.break_off()
+
+    async def main() -> bytes:
+        async with serving(handler) as server, connected(server.port) as (reader, writer):
+            writer.write(request_line + b"\r\n" + H + b"\r\n")
+            data = await reader.read()
+            assert not server.connections
+            return body_of(data)
+
+    assert run(main()) == rest
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_a_response_that_only_the_connection_ends_is_reset_where_it_is_broken_off(
+    run: Run,
+) -> None:
+    async def handler(exchange: ServerExchange) -> None:
+        exchange.start(200)
+        await exchange.write(b"one")
+        exchange.break_off()
+
+    async def main() -> None:
+        async with serving(handler) as server, connected(server.port) as (reader, writer):
+            writer.write(b"GET / HTTP/1.0\r\n\r\n")
+            with contextlib.suppress(ConnectionResetError):
+                assert await reader.read() == b""
+
+    run(main())
 
 
 def test_an_idle_connection_is_closed_after_its_keep_alive_time() -> None:

@@ -47,8 +47,11 @@ INIT_OVERRAN = "Sandbox.Timedout"
 # From SIGTERM to SIGKILL, with internal extensions, and there are no others here.
 # Source: lambda/latest/dg/lambda-runtime-environment.html, "Shutdown phase"
 SHUTDOWN_S = 0.5
-# From a post that broke off to the exit of its runtime, if that is why.
+# From a post that broke off to the exit of its runtime, if that is why; and from the exit to the
+# end of what it had posted.
 _EXIT_S = 0.5
+# Of the event loop, from bytes in a socket to the handler that reads them.
+_LAST_TURNS = 10
 
 
 class InitFailure(NamedTuple):
@@ -109,6 +112,7 @@ class Environment:
         self._limits = limits
         self._invocation: Invocation | None = None
         self._attempt: Attempt | None = None
+        self._posting: asyncio.Future[None] | None = None  # done when all of a post is read
         self._broken: Outcome | None = None  # of a result that broke off, until it is told
         self._next: asyncio.Future[Answer] = loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
@@ -227,6 +231,7 @@ class Environment:
         for timer in (self._timer, self._killer):
             if timer is not None:
                 timer.cancel()
+        await self._read_last()
         assert self._server is not None
         self._server.abort()
         await self._server.closed()
@@ -240,6 +245,13 @@ class Environment:
             self._fail(self._invocation, kind, message, f"Status: error\tError Type: {kind}")
         self.ended.set_result(None)
         self._on_end(self)
+
+    async def _read_last(self) -> None:
+        """Read what the runtime had posted when it died."""
+        for _ in range(_LAST_TURNS):
+            await asyncio.sleep(0)
+        if self._posting is not None:
+            await asyncio.wait({self._posting}, timeout=_EXIT_S)
 
     def _fail(self, invocation: Invocation, kind: str, message: str, status: str) -> None:
         invocation.settle(failure(kind, f"RequestId: {invocation.request_id} Error: {message}"))
@@ -391,11 +403,14 @@ class Environment:
             return
         assert self._invocation is not None
         self.state = State.ANSWERING
+        self._posting = self._loop.create_future()
         try:
             received = await posted_result.receive(exchange, call, self._invocation, self._limits)
         except PeerError:
             self.state = State.RUNNING
             raise
+        finally:
+            self._posting.set_result(None)
         self.state = State.ANSWERED
         self.answered_s = self._loop.time()
         self._broken = received.broken

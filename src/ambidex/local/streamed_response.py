@@ -113,7 +113,7 @@ async def send(
     except (Refusal, ProtocolError) as error:  # too late for a page
         target = exchange.head.target.decode("latin-1")
         logger.info("%s %s: the response broke off: %s", exchange.head.method, target, error)
-        exchange.abort()
+        exchange.break_off()
 
 
 async def _next(stream: ResultStream, idle_s: float | None) -> bytes:

@@ -126,7 +126,7 @@ class Connection(asyncio.Protocol):
         if self._current is not None:
             self._current.lose()
         self._waiting.clear()
-        if self._task is None:
+        if self._task is None or self._task.done():
             self._server.forget(self)
 
     def pause_writing(self) -> None:
@@ -250,7 +250,7 @@ class Connection(asyncio.Protocol):
             if exchange.keep_alive:
                 self._next()
             else:
-                self._close()
+                self.close()
         elif self._parser is None or not exchange.keep_alive:
             exchange.discard()
             self._linger()
@@ -274,7 +274,7 @@ class Connection(asyncio.Protocol):
         elif self._refusal:
             self._send_refusal(self._refusal)
         elif self.is_closing or self._is_half_closed:
-            self._close()
+            self.close()
 
     def tunnel(self, head: bytes) -> Tunnel:
         """Send `head`, then hand the raw connection over; an exchange calls it."""
@@ -304,7 +304,7 @@ class Connection(asyncio.Protocol):
         """Take no further request, and close when the present ones are answered."""
         self.is_closing = True
         if self._current is None and not self._transport.is_closing():
-            self._close()
+            self.close()
 
     def abort(self) -> None:
         """Drop the connection at once."""
@@ -315,8 +315,15 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
         if self._task is not None:
             self._task.cancel()
+            # One that has not begun does not come to its `finally`.
+            self._task.add_done_callback(self._cancelled)
 
-    def _close(self) -> None:
+    def _cancelled(self, _: "asyncio.Task[None]") -> None:
+        if self._is_lost:
+            self._server.forget(self)
+
+    def close(self) -> None:
+        """Send what is written, then close."""
         self.is_closing = True
         self._stop_parsing()
         self.outgoing.flush()
@@ -327,7 +334,7 @@ class Connection(asyncio.Protocol):
         if self._transport.is_closing():
             return
         if self._is_half_closed:
-            self._close()
+            self.close()
             return
         self.is_closing = True
         self._stop_parsing()
@@ -346,7 +353,7 @@ class Connection(asyncio.Protocol):
         if self._current is None:
             left_s = self.last_activity_s + keep_alive_s - self._loop.time()
         if left_s <= 0:
-            self._close()
+            self.close()
         else:
             self._timer = self._loop.call_later(left_s, self._watch_idle)
 

@@ -290,6 +290,19 @@ class ServerExchange:
         self.lose()
         self._connection.abort()
 
+    def break_off(self) -> None:
+        """Send what is written and close, without the end of a streamed response.
+
+        The client sees by the framing that the response is not complete. Where only the end of the
+        connection would tell the end of the response, what is not sent yet is dropped.
+        """
+        is_told = self._framing in {Framing.CHUNKED, Framing.LENGTH}
+        self.lose()
+        if is_told:
+            self._connection.close()
+        else:
+            self._connection.abort()
+
     # The connection's end
 
     @property
