@@ -269,10 +269,6 @@ def test_the_list_of_functions_has_the_one_that_there_is(tmp_path: Path) -> None
             "list_aliases", {}, "GET /2015-03-31/functions/{name}/aliases", id="of its aliases"
         ),
         pytest.param(
-            "invoke_with_response_stream", {},
-            "POST /2021-11-15/functions/{name}/response-streaming-invocations", id="of streaming",
-        ),
-        pytest.param(
             "invoke_async", {"InvokeArgs": b"{}"},
             "POST /2014-11-13/functions/{name}/invoke-async", id="of former days",
         ),
@@ -288,7 +284,7 @@ def test_a_call_that_is_not_offered_is_named_and_so_are_those_that_are(
         assert error["Code"] == "UnknownOperationException"
         assert error["Message"] == (
             f"{request_line.format(name=name)} is not offered here; offered are Invoke, "
-            "GetFunction, GetFunctionConfiguration, ListFunctions"
+            "InvokeWithResponseStream, GetFunction, GetFunctionConfiguration, ListFunctions"
         )
 
     call(tmp_path, test)

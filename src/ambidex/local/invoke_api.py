@@ -1,6 +1,6 @@
 """The Invoke API, as boto3 and the AWS CLI speak it, and what scripts ask for around it.
 
-Source: lambda/latest/api/API_Invoke.html
+Source: lambda/latest/api/API_Invoke.html, API_InvokeWithResponseStream.html
 """
 
 from base64 import b64decode, b64encode
@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 
 from ambidex.errors import shown
 from ambidex.http import Headers, header
-from ambidex.local import restore
+from ambidex.local import invoke_stream, restore
 from ambidex.local.function_configuration import STATES, configuration
 from ambidex.local.http1.exchange import ServerExchange
 from ambidex.local.http1.messages import BodyTooLarge, reason_of
 from ambidex.local.ids import request_id
-from ambidex.local.invocation import ThrottledError
+from ambidex.local.invocation import Invocation, Outcome, ThrottledError
 from ambidex.local.invoke_calls import (
     Call,
     CallError,
@@ -56,7 +56,9 @@ class InvokeApi:
             _check_origin(_text(exchange, b"origin"))
             call = parse(exchange.head.method, exchange.head.target)
             if call.operation is Operation.INVOKE:
-                await self._invoke(exchange, call)
+                await self._invoke(exchange, call, "Event RequestResponse DryRun")
+            elif call.operation is Operation.INVOKE_STREAM:
+                await self._invoke(exchange, call, "RequestResponse DryRun")
             else:
                 _respond(exchange, 200, self._told(call))
         except CallError as error:
@@ -74,12 +76,10 @@ class InvokeApi:
             return document
         return {"Configuration": document, "Code": {}}  # it was started from no repository
 
-    async def _invoke(self, exchange: ServerExchange, call: Call) -> None:
+    async def _invoke(self, exchange: ServerExchange, call: Call, kinds: str) -> None:
         qualifier(call, self._service.function)
         _check_tenant(_text(exchange, b"x-amz-tenant-id"))
-        kind = _choice(
-            exchange, b"x-amz-invocation-type", "invocationType", "Event RequestResponse DryRun"
-        )
+        kind = _choice(exchange, b"x-amz-invocation-type", "invocationType", kinds)
         log_type = _choice(exchange, b"x-amz-log-type", "logType", "None Tail")
         event = await _event(
             exchange, ASYNCHRONOUS_PAYLOAD_BYTES if kind == "Event" else PAYLOAD_BYTES
@@ -88,40 +88,58 @@ class InvokeApi:
         trace_id = _text(exchange, b"x-amzn-trace-id")
         if kind == "DryRun":
             exchange.respond(204, ((b"x-amzn-RequestId", request_id().encode()),))
-        elif kind == "Event":
+            return
+        if kind == "Event":
             # Functions see a client context in synchronous invocations only.
             queued = self._service.enqueue(event, trace_id)
             exchange.respond(202, ((b"x-amzn-RequestId", queued.encode()),))
-        else:
-            await self._answer(exchange, event, trace_id, client_context, log_type == "Tail")
+            return
+        is_streaming = call.operation is Operation.INVOKE_STREAM
+        invocation = self._service.invoke(
+            event, request_id(), trace_id, client_context, takes_stream=is_streaming
+        )
+        send = invoke_stream.answer if is_streaming else _answer
+        await send(
+            exchange,
+            invocation,
+            await _outcome(invocation),
+            _headers(invocation, self._service.function.version),
+            log_type == "Tail",
+        )
 
-    async def _answer(
-        self,
-        exchange: ServerExchange,
-        event: bytes,
-        trace_id: str,
-        client_context: str,
-        has_log: bool,
-    ) -> None:
-        invocation = self._service.invoke(event, request_id(), trace_id, client_context)
-        try:
-            outcome = await invocation.outcome
-        except ThrottledError:
-            raise CallError(429, "TooManyRequestsException", "Rate Exceeded.") from None
-        if outcome.error_type in restore.STATUSES:
-            message = str(loads(outcome.payload)["errorMessage"])
-            raise CallError(restore.STATUSES[outcome.error_type], outcome.error_type, message)
-        headers = [
-            _JSON,
-            (b"x-amzn-RequestId", invocation.request_id.encode()),
-            (b"X-Amz-Executed-Version", self._service.function.version.encode()),
-        ]
-        if outcome.is_error:
-            headers.append((b"X-Amz-Function-Error", b"Unhandled"))
-        if has_log:
-            await invocation.finished
-            headers.append((b"X-Amz-Log-Result", b64encode(invocation.log_tail())))
-        exchange.respond(200, tuple(headers), outcome.payload)
+
+async def _outcome(invocation: Invocation) -> Outcome:
+    try:
+        outcome = await invocation.outcome
+    except ThrottledError:
+        raise CallError(429, "TooManyRequestsException", "Rate Exceeded.") from None
+    if outcome.error_type in restore.STATUSES:
+        message = str(loads(outcome.payload)["errorMessage"])
+        raise CallError(restore.STATUSES[outcome.error_type], outcome.error_type, message)
+    return outcome
+
+
+def _headers(invocation: Invocation, version: str) -> Headers:
+    return (
+        (b"x-amzn-RequestId", invocation.request_id.encode()),
+        (b"X-Amz-Executed-Version", version.encode()),
+    )
+
+
+async def _answer(
+    exchange: ServerExchange,
+    invocation: Invocation,
+    outcome: Outcome,
+    headers: Headers,
+    has_log: bool,
+) -> None:
+    added = [_JSON, *headers]
+    if outcome.is_error:
+        added.append((b"X-Amz-Function-Error", b"Unhandled"))
+    if has_log:
+        await invocation.finished
+        added.append((b"X-Amz-Log-Result", b64encode(invocation.log_tail())))
+    exchange.respond(200, tuple(added), outcome.payload)
 
 
 def _refuse_constant(name: str) -> None:

@@ -1,7 +1,7 @@
 """The calls of Lambda's API that are offered here, and whom they are for.
 
-Source: lambda/latest/api/API_Invoke.html, API_GetFunction.html, API_GetFunctionConfiguration.html,
-API_ListFunctions.html
+Source: lambda/latest/api/API_Invoke.html, API_InvokeWithResponseStream.html, API_GetFunction.html,
+API_GetFunctionConfiguration.html, API_ListFunctions.html
 """
 
 import re
@@ -13,23 +13,26 @@ from ambidex.errors import AmbidexError
 from ambidex.local.variables import ACCOUNT_ID, Function
 
 _FUNCTIONS = "/2015-03-31/functions"
+_STREAMING_FUNCTIONS = "/2021-11-15/functions"
 
 
 class Operation(Enum):
     """What a caller may ask for, by AWS's names."""
 
     INVOKE = "Invoke"
+    INVOKE_STREAM = "InvokeWithResponseStream"
     GET = "GetFunction"
     GET_CONFIGURATION = "GetFunctionConfiguration"
     LIST = "ListFunctions"
 
 
 _OPERATIONS = {
-    ("POST", "/invocations"): Operation.INVOKE,
-    ("GET", ""): Operation.GET,
-    ("GET", "/configuration"): Operation.GET_CONFIGURATION,
+    ("POST", _FUNCTIONS, "/invocations"): Operation.INVOKE,
+    ("POST", _STREAMING_FUNCTIONS, "/response-streaming-invocations"): Operation.INVOKE_STREAM,
+    ("GET", _FUNCTIONS, ""): Operation.GET,
+    ("GET", _FUNCTIONS, "/configuration"): Operation.GET_CONFIGURATION,
 }
-"""By method and by what follows the function's name."""
+"""By method and by what is in front of the function's name and behind it."""
 
 
 class Call(NamedTuple):
@@ -65,9 +68,10 @@ def parse(method: str, target: bytes) -> Call:
     parameters = {name: values[-1] for name, values in parse_qs(query).items()}
     if method == "GET" and path.rstrip("/") == _FUNCTIONS:
         return Call(Operation.LIST, "", parameters)
-    name, slash, last = path.removeprefix(f"{_FUNCTIONS}/").partition("/")
-    operation = _OPERATIONS.get((method, slash + last)) if name else None
-    if operation is None or not path.startswith(f"{_FUNCTIONS}/"):
+    _, version, functions, *rest = [*path.split("/", 3), "", "", ""]
+    name, slash, last = rest[0].partition("/")
+    operation = _OPERATIONS.get((method, f"/{version}/{functions}", slash + last))
+    if operation is None or not name:
         offered = ", ".join(each.value for each in Operation)
         message = f"{method} {unquote(path)} is not offered here; offered are {offered}"
         raise CallError(404, "UnknownOperationException", message)
