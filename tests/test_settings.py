@@ -149,7 +149,7 @@ def line(section: str, key: str, value: object) -> str:
         ("lambda", "concurrency", 1000),
         ("lambda", "events-path", "/events"),
         ("lambda", "error-statuses", ["500-599", "429", "100-100"]),
-        ("lambda", "response", "stream"),
+        ("lambda", "response", "buffered"),
         ("lambda", "deadline-margin", 0),
         ("lambda", "deadline-margin", 2.5),
         ("lambda", "authorization-source", "X-Authorization"),
@@ -360,6 +360,31 @@ def test_what_only_apis_have_and_another_front_door_exclude_each_other(
         f"other, for only APIs have a {key}"
     )
     assert error.hint == f"take {key} out, or choose one of http-api, http-api-v1, rest-api"
+
+
+@pytest.mark.parametrize("front_door", ["http-api", "http-api-v1", "alb"])
+def test_streams_and_a_front_door_that_takes_none_exclude_each_other(
+    tmp_path: Path, front_door: str
+) -> None:
+    toml = f'[tool.ambidex.lambda]\nfront-door = "{front_door}"\nresponse = "stream"\n'
+    error = error_of(tmp_path, toml)
+
+    assert error.message == (
+        f"[tool.ambidex.lambda] response = 'stream' and front-door = {front_door!r} exclude each "
+        "other, for that front door takes no streams"
+    )
+    assert error.hint == "take response out, or choose one of rest-api, function-url"
+
+
+@pytest.mark.parametrize("front_door", ["rest-api", "function-url"])
+def test_a_front_door_that_takes_streams_may_have_them(tmp_path: Path, front_door: str) -> None:
+    toml = f'[tool.ambidex.lambda]\nfront-door = "{front_door}"\nresponse = "stream"\n'
+
+    assert settings_of(tmp_path, toml).aws_lambda.response == "stream"
+
+
+def test_the_image_streams_behind_whatever_front_door() -> None:
+    assert from_environ({"AMBIDEX_LAMBDA_RESPONSE": "stream"}).aws_lambda.response == "stream"
 
 
 @pytest.mark.parametrize("margin", [1, 1.5])
@@ -824,6 +849,10 @@ def test_any_settings_of_the_image_go_through_the_environment_and_back(
     values = {
         setting.variable: data.draw(values_for(setting), label=setting.name) for setting in IN_IMAGE
     }
+    # The image is behind no front door, but the project is, and not each takes streams.
+    values["AMBIDEX_LAMBDA_FRONT_DOOR"] = "function-url"
     settings = from_pyproject(Path("no such file"), values)
+    in_image = from_environ(to_environ(settings))
+    aws_lambda = in_image.aws_lambda._replace(front_door="function-url")
 
-    assert from_environ(to_environ(settings)) == settings
+    assert in_image._replace(aws_lambda=aws_lambda) == settings

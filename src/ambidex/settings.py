@@ -32,6 +32,8 @@ DEFAULT_STAGE = "$default"
 # Those of API Gateway, which alone have stages and custom domains.
 _APIS = ("http-api", "http-api-v1", "rest-api")
 
+_STREAMING = ("rest-api", "function-url")
+
 
 class SettingError(AmbidexError):
     """A setting that is unknown or out of range; the user's fault."""
@@ -369,7 +371,8 @@ TABLE = (
         "buffered",
         _one_of("buffered", "stream"),
         "buffered, stream",
-        "Whether responses are streamed to Function URLs and REST APIs; others take none.",
+        "Whether responses are streamed to Function URLs and REST APIs, piece by piece, and these "
+        "front doors take streams. Others take none, and get their answers whole.",
         True,
     ),
     Setting(
@@ -520,6 +523,7 @@ def from_pyproject(path: "Path", overrides: Mapping[str, Any] | None = None) -> 
     values.update(overrides or {})
     settings = _settings(values)
     _check_function(settings.aws_lambda)
+    _check_response(settings.aws_lambda)
     return settings
 
 
@@ -638,6 +642,15 @@ def _check_function(aws_lambda: LambdaSettings) -> None:
             f"{aws_lambda.max_concurrency} exclude each other, for Managed Instances have no "
             "snapshots",
             "take one of them out",
+        )
+
+
+def _check_response(aws_lambda: LambdaSettings) -> None:
+    if aws_lambda.response == "stream" and aws_lambda.front_door not in _STREAMING:
+        raise SettingError(
+            "[tool.ambidex.lambda] response = 'stream' and front-door = "
+            f"{aws_lambda.front_door!r} exclude each other, for that front door takes no streams",
+            f"take response out, or choose one of {', '.join(_STREAMING)}",
         )
 
 

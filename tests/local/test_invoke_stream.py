@@ -146,6 +146,7 @@ def test_a_dry_run_invokes_nothing(tmp_path: Path) -> None:
     def test(client: Any, name: str) -> None:
         answer = client.invoke_with_response_stream(FunctionName=name, InvocationType="DryRun")
         assert answer["StatusCode"] == 204
+        answer["EventStream"].close()
 
     assert not any("START" in line for line in run(tmp_path, test))
 
