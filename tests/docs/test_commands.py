@@ -203,6 +203,13 @@ def test_the_guide_to_invoking_leads_where_it_says(tmp_path: Path) -> None:
             check(block, running)
 
 
+def test_the_guide_to_streaming_leads_where_it_says(tmp_path: Path) -> None:
+    page = GUIDES / "streaming.md"
+    with up(written(page, tmp_path / "shop")) as running:
+        for block in blocks(page, "run"):
+            check(block, running)
+
+
 @pytest.mark.parametrize("page", [README, *sorted(GUIDES.glob("*.md"))], ids=lambda p: p.name)
 def test_what_a_page_shows_to_fail_fails_like_this(page: Path, tmp_path: Path) -> None:
     folder = tmp_path / "shop"
