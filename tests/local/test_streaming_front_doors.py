@@ -158,6 +158,23 @@ def test_a_response_without_a_body_has_none(
 
 
 @every_streaming_door
+def test_a_client_that_wants_no_body_does_not_wait_for_it(tmp_path: Path, door: str) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    head = {"statusCode": 200, "headers": PLAIN}
+
+    async def test(service: Service) -> None:
+        limits = httpx.Limits(max_connections=1)
+        async with httpx.AsyncClient(timeout=60, limits=limits) as client:
+            for steps in ([("wait", str(gate)), ("end",)], [("end",)]):
+                url, event = getattr(service, door), http_script(head, *steps)
+                assert (await client.request("HEAD", url, content=event)).status_code == 200
+        await go_on(gate)
+
+    run(tmp_path, test)
+
+
+@every_streaming_door
 def test_a_stream_that_ends_with_its_prelude_is_an_empty_body(tmp_path: Path, door: str) -> None:
     async def test(service: Service) -> None:
         response = await post(getattr(service, door), http_script({"statusCode": 302}, ("end",)))
