@@ -320,3 +320,60 @@ def test_a_stream_waits_for_its_bandwidth(tmp_path: Path) -> None:
         assert float(report.split("Duration: ")[1].split()[0]) >= 500 - 125  # a tick may be over
 
     run(tmp_path, test, limits=limits)
+
+
+# Managed Instances
+
+MANAGED = "[tool.ambidex.lambda]\nmax-concurrency = 2\n"
+
+
+def on_managed_instances(
+    folder: Path, test: Callable[[Service], Awaitable[None]], **options: Any
+) -> None:
+    with_lambda_service(folder, test, "app = 1", MANAGED, command=command(folder), **options)
+
+
+def test_a_stream_from_managed_instances_comes_piece_by_piece(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+
+    async def test(service: Service) -> None:
+        event = script(("send", "a"), ("wait", str(gate)), ("send", "b"), ("end",))
+        invocation = service.service.invoke(event, takes_stream=True)
+        stream = await stream_of(invocation)
+        assert await anext(stream) == b"a"
+        await go_on(gate)
+        assert await rest_of(stream) == b"b"
+        await invocation.finished
+
+    on_managed_instances(tmp_path, test)
+
+
+@pytest.mark.parametrize(
+    ("steps", "error_type"),
+    [
+        pytest.param([("close",)], "Runtime.TruncatedResponse", id="the post breaks off"),
+        pytest.param([("exit", 3)], "Runtime.ExitError", id="the process dies"),
+        pytest.param(
+            [("trailers", "Function.Oh", b64encode(ERROR).decode())], "Function.Oh", id="trailers"
+        ),
+    ],
+)
+def test_a_stream_from_managed_instances_that_breaks_off_says_why(
+    tmp_path: Path, steps: list[Any], error_type: str
+) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+
+    async def test(service: Service) -> None:
+        event = script(("send", "half"), ("wait", str(gate)), *steps)
+        invocation = service.service.invoke(event, takes_stream=True)
+        stream = await stream_of(invocation)
+        assert await anext(stream) == b"half"
+        await go_on(gate)
+        assert await rest_of(stream) == b""
+        assert stream.error is not None
+        assert stream.error.error_type == error_type
+        await invocation.finished
+
+    on_managed_instances(tmp_path, test)

@@ -248,8 +248,7 @@ class Environment:
 
     async def _read_last(self) -> None:
         """Read what the runtime had posted when it died."""
-        for _ in range(_LAST_TURNS):
-            await asyncio.sleep(0)
+        await _catch_up()
         if self._posting is not None:
             await asyncio.wait({self._posting}, timeout=_EXIT_S)
 
@@ -303,7 +302,10 @@ class Environment:
         self.calls.append(call.name)
         if call is Call.PING:
             respond(exchange, runtime_api.PONG)
-        elif (self.state, call) not in runtime_api.TRANSITIONS:
+            return
+        if self.state is State.ANSWERING:
+            await _catch_up()  # the post may have broken off, on another connection
+        if (self.state, call) not in runtime_api.TRANSITIONS:
             message = f"{call.value} may not come now: the environment {self.state.value}"
             respond(exchange, runtime_api.refused(403, "InvalidStateTransition", message))
         elif call is Call.NEXT:
@@ -443,6 +445,12 @@ class Environment:
         self._line(closing)
         self._invocation = self._attempt = None
         invocation.finish()
+
+
+async def _catch_up() -> None:
+    """Let handlers see what has come in the sockets before."""
+    for _ in range(_LAST_TURNS):
+        await asyncio.sleep(0)
 
 
 def _unheard(_: str) -> None:

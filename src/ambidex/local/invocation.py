@@ -28,6 +28,12 @@ class Outcome(NamedTuple):
     stream: "ResultStream | None" = None  # in the payload's place, for a caller that takes streams
 
     @property
+    def final(self) -> "Outcome":
+        """How it has ended: of a stream that broke off, its error."""
+        error = self.stream.error if self.stream is not None else None
+        return self if error is None else error
+
+    @property
     def is_error(self) -> bool:
         """Whether the function failed; the payload then is the error's JSON."""
         return bool(self.error_type)

@@ -18,6 +18,7 @@ from ambidex.local import (
     extensions_api,
     managed_runtime_api,
     platform_events,
+    posted_result,
     report,
     runtime_api,
     runtime_api_server,
@@ -26,12 +27,13 @@ from ambidex.local.attempt import new_attempt
 from ambidex.local.environment import INIT_OVERRAN, SHUTDOWN_S, InitFailure
 from ambidex.local.extensions_api import Extensions
 from ambidex.local.http1.exchange import ServerExchange
-from ambidex.local.http1.messages import BodyTooLarge, PeerError
-from ambidex.local.invocation import Invocation, Outcome, failure
+from ambidex.local.http1.messages import PeerError
+from ambidex.local.invocation import Invocation, failure
 from ambidex.local.managed_runtime_api import AttemptState, State, TimedOut
+from ambidex.local.posted_result import StreamLimits
 from ambidex.local.process import CommandError, Process
 from ambidex.local.reaper import Reaper
-from ambidex.local.runtime_api import RESULT_BYTES, Answer, Attempt, Call
+from ambidex.local.runtime_api import Answer, Attempt, Call
 from ambidex.local.runtime_api_server import error_message, header_text, respond
 from ambidex.local.variables import Function
 
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
 # From a result that breaks off to the exit of the process, which is the better reason if it comes:
 # a worker may have died alone.
 _EXIT_S = 0.5
+
+_LIMITS = StreamLimits()
 
 
 class _Running:
@@ -338,21 +342,27 @@ class ManagedEnvironment:
             return
         running.state = managed_runtime_api.ATTEMPT_TRANSITIONS[running.state, call]
         try:
-            answer = await _receive(exchange, call, running.invocation)
+            received = await posted_result.receive(exchange, call, running.invocation, _LIMITS)
         except PeerError as error:
-            await asyncio.wait({self.ended}, timeout=_EXIT_S)
-            if self._running.get(request_id) is running:
-                self._fail(running, "Runtime.TruncatedResponse", error.message, "error")
-                self._changed()
+            await self._broke_off(running, request_id, error.message)
             raise
+        if received.broken is not None:
+            await self._broke_off(running, request_id, error_message(received.broken.payload))
+            return
         if self._running.get(request_id) is not running:  # it has ended while it was being posted
             refusal = self._refusal(None, call, request_id, exchange)
             respond(exchange, refusal or managed_runtime_api.INVALID_REQUEST_ID)
             return
-        respond(exchange, answer)
-        error_type = running.invocation.outcome.result().error_type
+        respond(exchange, received.answer)
+        error_type = running.invocation.outcome.result().final.error_type
         self._finish(running, "error" if error_type else "success", error_type)
         self._changed()
+
+    async def _broke_off(self, running: _Running, request_id: str, message: str) -> None:
+        await asyncio.wait({self.ended}, timeout=_EXIT_S)
+        if self._running.get(request_id) is running:
+            self._fail(running, "Runtime.TruncatedResponse", message, "error")
+            self._changed()
 
     def _refusal(
         self, running: _Running | None, call: Call, request_id: str, exchange: ServerExchange
@@ -366,22 +376,6 @@ class ManagedEnvironment:
         if given and given != running.attempt.invocation_id:
             return managed_runtime_api.INVOKE_TIMEOUT
         return managed_runtime_api.refusal(running.state, call)
-
-
-async def _receive(exchange: ServerExchange, call: Call, invocation: Invocation) -> Answer:
-    """Read what a runtime posts, and give it to the caller."""
-    try:
-        payload = await exchange.read_body(RESULT_BYTES)
-    except BodyTooLarge:
-        kind = "Function.ResponseSizeTooLarge"
-        message = (
-            f"Response payload size exceeded maximum allowed payload size ({RESULT_BYTES} bytes)."
-        )
-        invocation.settle(failure(kind, message))
-        return runtime_api.refused(413, "RequestEntityTooLarge", message)
-    kind = header_text(exchange, b"lambda-runtime-function-error-type") or "Unhandled"
-    invocation.settle(Outcome(payload, kind if call is Call.ERROR else ""))
-    return runtime_api.ACCEPTED
 
 
 def _unheard(_: str) -> None:

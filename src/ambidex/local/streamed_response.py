@@ -103,8 +103,9 @@ async def send(
         reason = f"the function's result is malformed: {error}"
         raise Refusal(Cause.MALFORMED, reason) from None
     try:
-        piece = begun.body or await _next(stream, idle_s)
-        while piece and not is_bodiless(exchange.head.method, begun.status):
+        has_body = not is_bodiless(exchange.head.method, begun.status)
+        piece = has_body and (begun.body or await _next(stream, idle_s))
+        while piece:
             if bucket is not None:
                 await bucket.taken(len(piece))
             await exchange.write(piece)
