@@ -57,6 +57,7 @@ class Lifespan:
         self._stage = _State.UNUSED
         self._message = ""
         self._error: Exception | None = None
+        self._begun: asyncio.Event = asyncio.Event()
         self._startup: asyncio.Event = asyncio.Event()
         self._shutdown: asyncio.Event = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -66,6 +67,11 @@ class Lifespan:
     def is_started(self) -> bool:
         """Whether the app has a lifespan, and it is started and not over."""
         return self._stage is _State.STARTED
+
+    async def begins(self) -> bool:
+        """Wait until the app has asked for the startup event; whether it has one."""
+        await self._begun.wait()
+        return self._stage is not _State.UNUSED
 
     async def startup(self) -> None:
         """Start the app; each request gets a shallow copy of `state` afterwards.
@@ -112,6 +118,7 @@ class Lifespan:
         except Exception as error:  # noqa: BLE001 – the app's, and this is where it is answered for
             self._raised(error)
         finally:
+            self._begun.set()
             self._startup.set()
 
     def _raised(self, error: Exception) -> None:
@@ -128,6 +135,7 @@ class Lifespan:
     async def _receive(self) -> Message:
         if self._stage is _State.UNUSED:
             self._stage = _State.STARTING
+            self._begun.set()
             return {"type": "lifespan.startup"}
         await self._shutdown.wait()
         return {"type": "lifespan.shutdown"}

@@ -1,0 +1,109 @@
+"""The end of an environment: SIGTERM, the app's shutdown, and the process ends.
+
+Lambda gives it 500 ms from SIGTERM to SIGKILL, or less where external extensions share the time.
+So what is at work is cancelled, not waited for: its caller has got an error already, for Lambda
+ends an environment in the middle of an event only after its time-out.
+
+Source: lambda/latest/dg/lambda-runtime-environment.html, "Shutdown phase"
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+from ambidex.asgi.lifespan import Lifespan
+from ambidex.runtime import extension
+from ambidex.runtime.connection import Connection
+
+logger = logging.getLogger("ambidex")
+
+# What a cancelled event gets to let go of what it holds, before the app's shutdown takes it away.
+_CANCELLED_S = 0.05
+# When it is said that the app's shutdown takes long: before Lambda's 500 ms are over.
+_LONG_S = 0.4
+
+
+async def startup(lifespan: Lifespan, connection: Connection) -> asyncio.Task[None] | None:
+    """Start an app, and register an extension meanwhile, if the app has a lifespan.
+
+    Args:
+        lifespan: the app's.
+        connection: to the Extensions API.
+
+    Returns:
+        The extension, which `until_sigterm` takes; None if there is none.
+
+    Raises:
+        StartupError: the app's startup failed.
+    """
+    registering = asyncio.create_task(_register(lifespan, connection))
+    try:
+        await lifespan.startup()
+    except BaseException:
+        registering.cancel()
+        raise
+    return await registering
+
+
+async def _register(lifespan: Lifespan, connection: Connection) -> asyncio.Task[None] | None:
+    if not await lifespan.begins():
+        return None
+    return await extension.register(connection)
+
+
+async def until_sigterm(
+    serving: Coroutine[Any, Any, None],
+    lifespan: Lifespan,
+    registered: asyncio.Task[None] | None,
+    finish: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """Serve until SIGTERM comes, then shut the app down.
+
+    Args:
+        serving: answers events; it ends by an error only.
+        lifespan: the app's, started.
+        registered: the extension.
+        finish: has `serving` ask for no more events, and waits for those at work; without it they
+            are cancelled.
+
+    Raises:
+        PeerError: what `serving` raised.
+    """
+    loop = asyncio.get_running_loop()
+    told = loop.create_future()
+    loop.add_signal_handler(signal.SIGTERM, _tell, told)
+    task = loop.create_task(serving)
+    try:
+        await asyncio.wait({task, told}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        if finish is not None:
+            await finish()
+        task.cancel()
+        await asyncio.wait({task}, timeout=_CANCELLED_S)
+        await _shut_down(lifespan)
+    finally:
+        if registered is not None:
+            registered.cancel()
+            with suppress(asyncio.CancelledError):
+                await registered
+    return None
+
+
+async def _shut_down(lifespan: Lifespan) -> None:
+    shutdown = asyncio.create_task(lifespan.shutdown())
+    done, _ = await asyncio.wait({shutdown}, timeout=_LONG_S)
+    if not done:
+        logger.error(
+            "the app's shutdown goes on %g s after SIGTERM, and Lambda waits no longer than 0.5 s",
+            _LONG_S,
+        )
+    await shutdown
+
+
+def _tell(told: asyncio.Future[None]) -> None:
+    if not told.done():
+        told.set_result(None)
