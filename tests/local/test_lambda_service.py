@@ -214,7 +214,7 @@ def test_a_function_that_never_answers_times_out_and_is_replaced(tmp_path: Path)
         assert response.status_code == 200
         assert response.text != str(old.pid)
 
-    run(tmp_path, test, timeout_s=1)
+    run(tmp_path, test, settings="[tool.ambidex.lambda]\ndeadline-margin = 0", timeout_s=1)
 
 
 def test_a_front_door_that_has_waited_long_enough_gives_up_and_the_function_goes_on(
@@ -297,10 +297,11 @@ def test_the_log_has_what_lambda_writes_around_what_the_app_writes(tmp_path: Pat
         await service.logged("REPORT")
         report = r"""REPORT RequestId: (\S+)\tDuration: [\d.]+ ms\tBilled Duration: \d+ ms\t"""
         report += r"""Memory Size: 512 MB\tMax Memory Used: [1-9]\d* MB\tInit Duration: [\d.]+ ms"""
-        start, out, err, end, last = service.log[:5]
+        extension, start, out, err, end, last = service.log[:6]
         match = re.fullmatch(report, last)
         assert match, last
-        assert [start, out, err, end] == [
+        assert [extension, start, out, err, end] == [
+            "EXTENSION\tName: ambidex\tState: Ready\tEvents: []",
             f"START RequestId: {match[1]} Version: $LATEST",
             "out",
             "err",

@@ -5,6 +5,7 @@ import json
 import logging
 from base64 import b64decode
 from collections.abc import Awaitable, Callable
+from time import time
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from ambidex.local.http1.exchange import ServerExchange
 from ambidex.local.runtime_api_server import LIMITS, refuse
 from ambidex.runtime import loop, response_stream
 from ambidex.runtime.connection import Connection
+from ambidex.runtime.deadline import Deadlines
 from ambidex.runtime.invocation import function
 from ambidex.runtime.messages import PeerError
 from ambidex.settings import from_environ
@@ -72,8 +74,11 @@ class Posted:
 class RuntimeApi:
     """Hands out events, reads results or does as it was told; then it is in a bad state."""
 
-    def __init__(self, event: dict[str, Any], take: Taker | None = None) -> None:
+    def __init__(
+        self, event: dict[str, Any], take: Taker | None = None, left_s: float | None = None
+    ) -> None:
         self.events = [event]
+        self.left_s = left_s
         self.posted: list[Posted] = []
         self.pieces: list[bytes] = []
         self._take = take
@@ -83,8 +88,11 @@ class RuntimeApi:
             if not self.events:
                 exchange.respond(500, (), b"bad state")
                 return
-            headers = ((b"Lambda-Runtime-Aws-Request-Id", b"r-1"),)
-            exchange.respond(200, headers, json.dumps(self.events.pop()).encode())
+            headers = [(b"Lambda-Runtime-Aws-Request-Id", b"r-1")]
+            if self.left_s is not None:
+                deadline_ms = int((time() + self.left_s) * 1000)
+                headers.append((b"Lambda-Runtime-Deadline-Ms", b"%d" % deadline_ms))
+            exchange.respond(200, tuple(headers), json.dumps(self.events.pop()).encode())
             return
         posted = Posted(exchange)
         self.posted.append(posted)
@@ -109,7 +117,7 @@ def talk(api: RuntimeApi, app: App, **settings: Any) -> None:
         )
         connection = Connection(f"127.0.0.1:{server.port}")
         with pytest.raises(PeerError):
-            await loop.run(connection, answering, {})
+            await loop.run(connection, answering, {}, Deadlines(0.25))
         connection.close()
         server.abort()
         await server.closed()
@@ -352,3 +360,32 @@ def test_a_response_larger_than_lambda_streams_ends_with_an_error(
 
 def test_lambda_streams_200_mb() -> None:
     assert response_stream.STREAM_BYTES == 200 * 1024 * 1024
+
+
+def test_a_stream_that_comes_to_its_deadline_ends_with_an_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(START)
+        await send(piece(b"a"))
+        await asyncio.Event().wait()
+
+    api = RuntimeApi(FUNCTION_URL, left_s=0.3)
+    talk(api, app, response="stream")
+    (posted,) = api.posted
+    assert posted.streamed == b"a"
+    assert posted.trailers["lambda-runtime-function-error-type"] == "Function.Timeout"
+    assert "did not answer the request within the function's time-out" in str(posted.error)
+    assert "the response did not end in time: it was cut off" in caplog.text
+    assert "await asyncio.Event().wait()" in caplog.text
+
+
+def test_what_does_not_answer_is_a_504_in_streaming_mode_too() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.Event().wait()
+
+    api = RuntimeApi(FUNCTION_URL, left_s=0.3)
+    talk(api, app, response="stream")
+    (posted,) = api.posted
+    assert posted.prelude["statusCode"] == 504
+    assert posted.headers["lambda-runtime-function-response-mode"] == "streaming"

@@ -218,7 +218,7 @@ def test_without_snapstart_no_hook_is_called_and_no_snapshot_asked_for(
 ) -> None:
     api = Api()
     serve(tmp_path, HOOKS, api, AWS_LAMBDA_INITIALIZATION_TYPE=kind)
-    assert api.calls == ["startup", *INVOCATION]
+    assert [call for call in api.calls if "extension" not in call] == ["startup", *INVOCATION]
 
 
 FAILING = [

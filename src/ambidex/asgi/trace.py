@@ -17,9 +17,14 @@ _OURS = (
 
 def of_the_app(trace: TracebackType | None) -> TracebackType | None:
     """A traceback from the first frame that is neither ours nor the import system's."""
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OURS):
+    while trace is not None and is_ours(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
     return trace
+
+
+def is_ours(filename: str) -> bool:
+    """Whether a file is ours or the import system's."""
+    return filename.startswith(_OURS)
 
 
 class AppTraceFormatter(logging.Formatter):

@@ -178,7 +178,7 @@ class Environment:
                 return
             self._restored()  # its runtime takes no part in it
         self._invocation = invocation
-        self._attempt = new_attempt(invocation, self._function)
+        self._attempt = new_attempt(invocation, self._function, has_timeouts=self._has_timeouts)
         self.state = State.RUNNING
         invocation.started = perf_counter()
         self._line(report.start(invocation.request_id, self._function.version))

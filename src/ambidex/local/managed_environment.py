@@ -180,7 +180,9 @@ class ManagedEnvironment:
         waiting = self._waiting.popleft()
         while waiting.exchange.is_disconnected:  # a worker that has died asks for nothing
             waiting = self._waiting.popleft()
-        running = _Running(invocation, new_attempt(invocation, self._function))
+        running = _Running(
+            invocation, new_attempt(invocation, self._function, has_timeouts=self._has_timeouts)
+        )
         self._running[invocation.request_id] = running
         invocation.started = perf_counter()
         self._line(platform_events.start(invocation.request_id, self._function.version))

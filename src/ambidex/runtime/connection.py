@@ -96,6 +96,13 @@ class Connection:
         self.start(request)
         return await self.reply()
 
+    @property
+    def unsent(self) -> bytes:
+        """What was started, if any of it is in this process still; empty if the kernel has it."""
+        wire = self._wire
+        is_sent = wire is not None and wire.is_open and not wire.buffered_bytes
+        return b"" if is_sent else self._request
+
     def close(self) -> None:
         """Close the connection."""
         if self._wire is not None:
@@ -125,6 +132,10 @@ class _Wire(asyncio.Protocol):
     @property
     def is_answered(self) -> bool:
         return not self.is_sent or self._waiter.done()
+
+    @property
+    def buffered_bytes(self) -> int:
+        return self._transport.get_write_buffer_size()
 
     def send(self, request: bytes, *, is_whole: bool = True) -> None:
         self.is_sent = True

@@ -3,12 +3,14 @@
 import asyncio
 import os
 from collections.abc import Coroutine, Iterable, Sequence
+from time import time
 from typing import Any
 
 from ambidex.asgi.lifespan import Lifespan, StartupError
 from ambidex.asgi.load import AppLoadError, enable_log, not_asgi
 from ambidex.asgi.types import App
 from ambidex.runtime import handler_options
+from ambidex.runtime.deadline import Deadlines
 from ambidex.runtime.event_loop import new_event_loop
 from ambidex.runtime.invocation import Answer, Function, function, invoke, result
 
@@ -61,6 +63,7 @@ class Handler:
         self._event_loop: asyncio.AbstractEventLoop | None = None
         self._function: Function | None = None
         self._lifespan: Lifespan | None = None
+        self._deadlines = Deadlines(0)
         if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
             from ambidex.runtime import handler_snapshot
 
@@ -91,7 +94,25 @@ class Handler:
         if self._function is None:
             self._function = await self._started()
         answers: list[Answer] = []
-        await invoke(self._function, event, None, context, answers.append)
+        running = self._deadlines.begin(_deadline_ms(context))
+
+        def on_answer(answer: Answer) -> None:
+            running.is_posted = True
+            answers.append(answer)
+
+        try:
+            await invoke(self._function, event, None, context, on_answer)
+        except asyncio.CancelledError:
+            if not running.is_expired:
+                raise
+        finally:
+            self._deadlines.end(running)
+        if running.is_expired:
+            from ambidex.runtime import too_late
+
+            too_late.log(running, is_answered=bool(answers))
+            if not answers:
+                answers.append(too_late.answer(self._function, event))
         return result(self._function, self._without_excluded(answers[0]))
 
     async def _started(self) -> Function:
@@ -105,6 +126,7 @@ class Handler:
             await lifespan.startup()
         if self._options.lifespan == "on" and not lifespan.is_started:
             raise StartupError("the app has no lifespan, and Handler was told lifespan='on'")
+        self._deadlines = Deadlines(settings.deadline_margin)
         self._lifespan = lifespan  # an event loop alone keeps no task alive
         return function(self._app, lifespan.state, settings)
 
@@ -114,3 +136,9 @@ class Handler:
             return answer
         headers = [pair for pair in answer.response.headers if pair[0].lower() not in excluded]
         return answer._replace(response=answer.response._replace(headers=tuple(headers)))
+
+
+def _deadline_ms(context: object) -> int:
+    """Lambda's deadline as Unix time; 0 where the context, as a test's own, does not tell it."""
+    remaining_ms = getattr(context, "get_remaining_time_in_millis", None)
+    return int(time() * 1000) + int(remaining_ms()) if remaining_ms else 0

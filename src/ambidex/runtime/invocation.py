@@ -74,7 +74,7 @@ async def invoke(
     document: bytes | None,
     context: object,
     on_answer: Callable[[Answer], None],
-    open_stream: "Callable[[Answer], Stream] | None" = None,
+    open_stream: "Callable[[Answer], Stream | None] | None" = None,
 ) -> None:
     """Run the app for one event, to its end, which may be after its response.
 
@@ -132,7 +132,7 @@ def _opener(
     function: Function,
     source: Source | None,
     request: Request,
-    open_stream: "Callable[[Answer], Stream]",
+    open_stream: "Callable[[Answer], Stream | None]",
 ) -> "Callable[[Response], Stream | None]":
     def opens(response: Response) -> "Stream | None":
         answer = Answer(source, request, response)

@@ -17,6 +17,7 @@ from ambidex.log.context import enter
 from ambidex.runtime import messages
 from ambidex.runtime.connection import Connection
 from ambidex.runtime.context import LambdaContext, variables
+from ambidex.runtime.deadline import Deadlines, Running
 from ambidex.runtime.errors import InvocationError, error_document
 from ambidex.runtime.event_json import MalformedEventError, loads
 from ambidex.runtime.invocation import Answer, Function, invoke, is_streamed, result_json
@@ -31,7 +32,10 @@ _TRACE_ID = "_X_AMZN_TRACE_ID"
 
 
 async def run(
-    connection: Connection, function: Function, environ: MutableMapping[str, str]
+    connection: Connection,
+    function: Function,
+    environ: MutableMapping[str, str],
+    deadlines: Deadlines | None = None,
 ) -> None:
     """Answer events, one at a time, for as long as the environment lives.
 
@@ -39,10 +43,12 @@ async def run(
         connection: to the Runtime API.
         function: the app, started, and its settings.
         environ: the process's environment, where the trace id goes.
+        deadlines: where each event is noted while it is at work; none: nothing but Lambda ends it.
 
     Raises:
         PeerError: the Runtime API is gone or in a bad state; the process must exit.
     """
+    deadlines = deadlines or Deadlines(0)
     next_request = messages.next_request(connection.host)
     create_task = asyncio.get_running_loop().create_task
     of_all = variables(environ)
@@ -51,45 +57,103 @@ async def run(
         _trace(invocation, environ)
         enter(invocation.request_id, invocation.trace_id, invocation.tenant_id)
         # A task of its own, so that context variables that the app sets end with the request.
-        await create_task(_answer(connection, function, invocation, of_all))
-        _check(await connection.reply(), invocation)
+        attempt = _Attempt(connection, function, invocation, deadlines)
+        await create_task(_answer(attempt, of_all))
+        running = attempt.running
+        if not deadlines.end(running):
+            await asyncio.Event().wait()  # the watchdog ends the process
+        if running.is_posted:
+            _check(await connection.reply(), invocation)
+        if running.is_expired and deadlines.is_alone:
+            from ambidex.runtime import too_late
+
+            await too_late.leave_if_threads_are_at_work(running)
 
 
-async def _answer(
-    connection: Connection,
-    function: Function,
-    invocation: Invocation,
-    variables: Mapping[str, str | None],
-) -> None:
-    def open_stream(answer: Answer) -> "ResponseStream":
-        return _open_stream(connection, invocation, answer)
-
-    def respond(answer: Answer) -> None:
-        if is_streamed(function, answer):
-            _post_stream(connection, invocation, answer)
-            return
-        try:
-            document = result_json(function, answer)
-        except InvocationError as error:
-            _fail(connection, invocation, error.kind, error.message)
-        else:
-            connection.start(messages.result_request(connection.host, invocation, document))
-
+async def _answer(attempt: "_Attempt", variables: Mapping[str, str | None]) -> None:
+    invocation = attempt.invocation
+    running = attempt.running = attempt.deadlines.begin(
+        invocation.deadline_ms, invocation, attempt.connection
+    )
     context = LambdaContext(invocation, variables)
     try:
         event = loads(invocation.event)
-        await invoke(function, event, invocation.event, context, respond, open_stream)
+        await invoke(
+            attempt.function,
+            event,
+            invocation.event,
+            context,
+            attempt.respond,
+            attempt.open_stream,
+        )
     except MalformedEventError as error:
-        _fail(connection, invocation, "Runtime.UnmarshalError", error.message)
+        attempt.fail("Runtime.UnmarshalError", error.message)
     except EventError as error:
-        _fail(connection, invocation, "Runtime.UnsupportedEvent", error.message)
+        attempt.fail("Runtime.UnsupportedEvent", error.message)
+    except asyncio.CancelledError:
+        if not running.is_expired:
+            raise
+    if running.is_expired:
+        from ambidex.runtime import too_late
+
+        too_late.finish(attempt.function, running, attempt.post)
 
 
-def _post_stream(connection: Connection, invocation: Invocation, answer: Answer) -> None:
-    from ambidex.runtime.response_stream import whole
+class _Attempt:
+    """One event and the posting of its result, once: the watchdog may have come first."""
 
-    prelude = _prelude(answer)
-    connection.start(whole(connection.host, invocation, answer.response, prelude))
+    __slots__ = ("connection", "deadlines", "function", "invocation", "running")
+
+    def __init__(
+        self,
+        connection: Connection,
+        function: Function,
+        invocation: Invocation,
+        deadlines: Deadlines,
+    ) -> None:
+        self.connection = connection
+        self.function = function
+        self.invocation = invocation
+        self.deadlines = deadlines
+        self.running: Running
+
+    def respond(self, answer: Answer) -> None:
+        try:
+            request = answer_request(self.connection.host, self.function, self.invocation, answer)
+        except InvocationError as error:
+            self.fail(error.kind, error.message)
+        else:
+            self.post(request)
+
+    def open_stream(self, answer: Answer) -> "ResponseStream | None":
+        if not self.running.claim():
+            return None
+        self.running.is_posted = True
+        self.running.stream = _open_stream(self.connection, self.invocation, answer)
+        return self.running.stream
+
+    def fail(self, kind: str, message: str) -> None:
+        logger.error("%s: %s", kind, message)
+        document = error_document(kind, message)
+        self.post(messages.error_request(self.connection.host, self.invocation, kind, document))
+
+    def post(self, request: bytes) -> None:
+        if self.running.claim():
+            self.running.is_posted = True
+            self.connection.start(request)
+
+
+def answer_request(host: str, function: Function, invocation: Invocation, answer: Answer) -> bytes:
+    """The request that posts a response which is all there.
+
+    Raises:
+        InvocationError: the response fails the invocation.
+    """
+    if is_streamed(function, answer):
+        from ambidex.runtime.response_stream import whole
+
+        return whole(host, invocation, answer.response, _prelude(answer))
+    return messages.result_request(host, invocation, result_json(function, answer))
 
 
 def _open_stream(
@@ -104,12 +168,6 @@ def _prelude(answer: Answer) -> Prelude:
     assert answer.source is not None
     assert answer.source.to_prelude is not None
     return answer.source.to_prelude
-
-
-def _fail(connection: Connection, invocation: Invocation, kind: str, message: str) -> None:
-    logger.error("%s: %s", kind, message)
-    document = error_document(kind, message)
-    connection.start(messages.error_request(connection.host, invocation, kind, document))
 
 
 def _trace(invocation: Invocation, environ: MutableMapping[str, str]) -> None:

@@ -35,6 +35,7 @@ _PACKAGE = "snapshot_restore_py"
 # What is otherwise imported when the first event needs it; here nobody waits for it yet.
 _FOR_EVENTS = (
     "ambidex.asgi.events_path",
+    "ambidex.asgi.stacks",
     "ambidex.asgi.stream",
     "ambidex.events.alb",
     "ambidex.events.function_url",
@@ -44,6 +45,8 @@ _FOR_EVENTS = (
     "ambidex.events.vpc_lattice",
     "ambidex.runtime.event_request",
     "ambidex.runtime.response_stream",
+    "ambidex.runtime.too_late",
+    "ambidex.runtime.watchdog",
     "traceback",
 )
 
