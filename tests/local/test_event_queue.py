@@ -230,8 +230,8 @@ def test_a_failing_event_is_tried_twice_more_with_the_same_id_and_is_a_dead_lett
         assert letter["responsePayload"]["errorType"] == error_type
 
     # Long enough for an init on a busy machine, which a time-out includes the second time.
-    settings = "[tool.ambidex.lambda]\ntimeout = 2" if error_type == "Sandbox.Timedout" else ""
-    run(tmp_path, test, settings=settings)
+    settings = "[tool.ambidex.lambda]\ntimeout = 2\ndeadline-margin = 0"
+    run(tmp_path, test, settings=settings if error_type == "Sandbox.Timedout" else "")
 
 
 def test_dead_letters_are_added_to_those_that_are_there_and_kept_out_of_git(

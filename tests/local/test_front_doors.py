@@ -881,7 +881,8 @@ def test_a_function_that_never_answers_is_the_doors_own_status_and_is_replaced(
         assert (answer.status_code, FAILED[door][1] in answer.text) == (FAILED[door][0], True)
         assert (await send("GET", url)).status_code == 200
 
-    run(tmp_path, test, app, timeout_s=1)
+    settings = "[tool.ambidex.lambda]\ndeadline-margin = 0"
+    run(tmp_path, test, app, settings, timeout_s=1)
 
 
 @pytest.mark.parametrize("door", WAITED_LONG_ENOUGH)
