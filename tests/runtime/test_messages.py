@@ -1,5 +1,8 @@
 """The Runtime API's messages: what goes out, and what comes back in whatever pieces."""
 
+from collections.abc import Iterable
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,6 +34,10 @@ CHUNKED += EVENT[3:] + b"\r\n0\r\nTrailer: t\r\n\r\n"
         ),
         pytest.param(
             b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", 200, b"x", False, id="HTTP/1.0"
+        ),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx", 200, b"x", True,
+            id="one length twice",
         ),
     ],
 )  # fmt: skip
@@ -90,6 +97,91 @@ def test_the_plain_answers_of_the_runtime_api_are_taken_whole() -> None:
     assert whole_reply(SIZED[:-1]) is None
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(SIZED, id="content-length"),
+        pytest.param(CHUNKED, id="chunked"),
+        pytest.param(b"HTTP/1.1 204 No Content\r\n\r\n", id="204"),
+    ],
+)
+def test_after_bytes_that_follow_an_answer_the_connection_is_not_used_again(answer: bytes) -> None:
+    whole, followed = ReplyParser().feed(answer), ReplyParser().feed(answer + b"x")
+    assert whole is not None
+    assert whole_reply(answer + b"x") is None
+    assert followed == whole._replace(is_reusable=False)
+
+
+# An answer as a peer may write it, from its parts.
+_NAMES = st.sampled_from([b"X-A", b"x-b", b"Connection", b"Lambda-Runtime-Aws-Request-Id"])
+_VALUES = st.sampled_from([b"", b"close", b" keep-alive ", b"r-1", b"\xe9", b"a: b"])
+_LINES = st.lists(st.tuples(_NAMES, _VALUES), max_size=4).map(
+    lambda pairs: b"".join(b"%b:%b\r\n" % pair for pair in pairs)
+)
+
+
+@st.composite
+def framed(draw: st.DrawFn) -> tuple[bytes, bytes]:
+    """The framing headers and the body of an answer; broken ones, too."""
+    pieces = draw(st.lists(st.binary(min_size=1, max_size=40), max_size=4))
+    body = b"".join(pieces)
+    kind = draw(st.sampled_from(["sized", "chunked", "unsized", "no number"]))
+    if kind == "sized":
+        length = max(0, len(body) + draw(st.sampled_from([0, 0, 0, -1, 1])))
+        return b"Content-Length: %d\r\n" % length, body
+    if kind == "chunked":
+        ends = st.sampled_from([b"", b" ", b";a=b", b';a="b"'])
+        sizes = st.sampled_from([b"%x", b"%X", b"0%x", b"00%X", b"%x", b"%x", b"-%x", b"0x%x"])
+        chunks = b"".join(
+            b"%b%b\r\n%b\r\n" % (draw(sizes) % len(piece), draw(ends), piece) for piece in pieces
+        )
+        return b"Transfer-Encoding: Chunked\r\n", chunks + b"0\r\n" + draw(_LINES) + b"\r\n"
+    return (b"Content-Length: 1 0\r\n" if kind == "no number" else b""), body
+
+
+def outcome(pieces: Iterable[bytes]) -> tuple[Reply | None, str]:
+    """What a connection makes of an answer that comes in these pieces, and then ends."""
+    parser: ReplyParser | None = None
+    try:
+        for piece in pieces:
+            reply = whole_reply(piece) if parser is None else None
+            if reply is None:
+                parser = parser or ReplyParser()
+                reply = parser.feed(piece)
+            if reply is not None:
+                # Bytes after it may be in the same piece or in the next: either way they close the
+                # connection, here or there.
+                return reply._replace(is_reusable=False), ""
+    except PeerError:
+        return None, "no answer"
+    return (parser.end() if parser else None), ""
+
+
+@given(
+    st.sampled_from([b"", b"HTTP/1.1 100 Go on\r\n\r\n", b"HTTP/1.1 103 x\r\nLink: a\r\n\r\n"]),
+    st.sampled_from([b"HTTP/1.1 200 OK", b"HTTP/1.0 202 Accepted", b"HTTP/1.1 204", b"HTTP/2 200"]),
+    _LINES,
+    framed(),
+    st.sampled_from([b"", b"", b"x", SIZED]),
+    st.lists(st.integers(0, 400), max_size=8),
+)
+def test_an_answer_is_the_same_however_it_is_cut(
+    before: bytes,
+    status: bytes,
+    lines: bytes,
+    framing_and_body: tuple[bytes, bytes],
+    after: bytes,
+    cuts: list[int],
+) -> None:
+    framing, body = framing_and_body
+    data = before + status + b"\r\n" + framing + lines + b"\r\n" + body + after
+    bounds = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    cut = [data[start:end] for start, end in pairwise(bounds) if end > start]
+    whole = outcome([data])
+    assert outcome(cut) == whole
+    assert outcome(data[index : index + 1] for index in range(len(data))) == whole
+
+
 def test_an_answer_without_a_length_ends_with_the_connection() -> None:
     parser = ReplyParser()
     assert parser.feed(b"HTTP/1.1 200 OK\r\n\r\nab") is None
@@ -112,7 +204,23 @@ def test_a_connection_that_ends_in_an_answer_gives_none() -> None:
         pytest.param(b"HTTP/1.1 two OK\r\n\r\n", id="no status"),
         pytest.param(b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n", id="no header"),
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", id="no length"),
-        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxy", id="more than the length"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", id="a negative length"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 1_0\r\n\r\n", id="a length in Python"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxy",
+            id="two lengths",
+        ),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", id="another coding"
+        ),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0x1\r\nx", id="a size in Python"
+        ),
+        pytest.param(b"HTTP/1.1 200 OK\r\n" + b"X-A: 1\r\n" * 200_000, id="headers without end"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"0" * 2_000_000,
+            id="a size without end",
+        ),
         pytest.param(
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nxyz", id="a long chunk"
         ),
@@ -195,6 +303,11 @@ def test_requests_are_as_the_runtime_api_documents_them() -> None:
         b"Lambda-Runtime-Function-Error-Type: Runtime.X\r\n"
         b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
     )
+
+
+def test_a_deadline_that_is_no_number_is_none() -> None:
+    headers = {b"lambda-runtime-aws-request-id": b"r", b"lambda-runtime-deadline-ms": b"\xb2"}
+    assert messages.parse_invocation(reply(headers)).deadline_ms == 0
 
 
 def test_an_attempt_without_an_id_echoes_none() -> None:

@@ -13,6 +13,11 @@ from ambidex.errors import AmbidexError, shown
 
 _BASE = "/2018-06-01/runtime"
 
+# What Lambda takes for the head of a request to a function; nothing in an answer's comes near.
+# Source: lambda/latest/dg/gettingstarted-limits.html
+_HEAD_BYTES = 1024 * 1024
+_HEX_DIGITS = b"0123456789abcdefABCDEF"
+
 
 class PeerError(AmbidexError):
     """The Runtime API sent what is no answer of it; Lambda's fault, or the network's."""
@@ -123,7 +128,7 @@ def parse_invocation(reply: Reply) -> Invocation:
         request_id,
         reply.body,
         _text(headers, b"lambda-runtime-invocation-id"),
-        int(deadline) if deadline.isdigit() else 0,
+        int(deadline) if deadline.isdecimal() else 0,
         _text(headers, b"lambda-runtime-invoked-function-arn"),
         _text(headers, b"lambda-runtime-trace-id"),
         _text(headers, b"lambda-runtime-client-context"),
@@ -148,7 +153,9 @@ def whole_reply(data: bytes) -> Reply | None:
             return None
         headers[name.lower()] = value.strip()
     status = lines[0][9:12]
-    is_sized = headers.get(b"content-length") == b"%d" % len(body)
+    is_sized = (
+        headers.get(b"content-length") == b"%d" % len(body) and len(headers) == len(lines) - 1
+    )
     if not is_sized or status not in _PLAIN_STATUSES or not _CONNECTION.isdisjoint(headers):
         return None
     return Reply(int(status), headers, body, True)
@@ -170,12 +177,13 @@ class _Part(Enum):
 class ReplyParser:
     """Takes the bytes of one answer as they come.
 
-    Answers come one at a time, for requests are sent one at a time: bytes after an answer are an
-    error.
+    Answers come one at a time, for requests are sent one at a time: with bytes after an answer the
+    connection is out of step, and may carry no other request.
     """
 
     def __init__(self) -> None:
         self._data = bytearray()
+        self._searched = 0  # bytes in which the end of the head is not
         self._part = _Part.HEAD
         self._status = 0
         self._headers: dict[bytes, bytes] = {}
@@ -200,28 +208,36 @@ class ReplyParser:
         """The peer has closed the connection; the answer, if that was its end."""
         if self._part is not _Part.BODY_TO_THE_END:
             return None
-        return self._reply(bytes(self._data))
+        return self._reply(bytes(self._data), 0)
 
     def _head(self) -> Reply | None:
-        end = self._data.find(b"\r\n\r\n")
+        end = self._data.find(b"\r\n\r\n", self._searched)
         if end < 0:
+            self._searched = max(0, len(self._data) - 3)
+            _check_length(self._data)
             return None
+        self._searched = 0
         lines = bytes(self._data[:end]).split(b"\r\n")
         del self._data[: end + 4]
         self._status = _status(lines[0])
         self._headers = dict(map(_header, lines[1:]))
         if self._status < 200:
             return None
+        if len(self._headers) < len(lines) - 1:
+            _check_lengths(lines)
         self._is_reusable = (
             lines[0].startswith(b"HTTP/1.1")
-            and self._headers.get(b"connection", b"").lower() != b"close"
+            and b"close" not in self._headers.get(b"connection", b"").lower()
         )
         if self._status in (204, 304):
-            return self._reply(b"")
-        if self._headers.get(b"transfer-encoding", b"").lower() == b"chunked":
+            return self._reply(b"", len(self._data))
+        coding = self._headers.get(b"transfer-encoding")
+        if coding is not None:
+            if coding.lower() != b"chunked":
+                raise PeerError(f"the Runtime API sent the transfer coding {shown(coding)}")
             self._part = _Part.CHUNK_SIZE
         elif b"content-length" in self._headers:
-            self._length = _number(self._headers[b"content-length"], 10)
+            self._length = _decimal(self._headers[b"content-length"])
             self._part = _Part.SIZED_BODY
             return self._sized_body()
         else:
@@ -230,16 +246,15 @@ class ReplyParser:
         return None
 
     def _sized_body(self) -> Reply | None:
-        if len(self._data) < self._length:
+        excess = len(self._data) - self._length
+        if excess < 0:
             return None
-        if len(self._data) > self._length:
-            raise PeerError("the Runtime API sent more bytes than its Content-Length says")
-        return self._reply(bytes(self._data))
+        return self._reply(bytes(self._data[: self._length]), excess)
 
     def _chunk_size(self) -> Reply | None:
         line = self._line()
         if line is not None:
-            self._length = _number(line.partition(b";")[0].strip(), 16)
+            self._length = _hexadecimal(line.partition(b";")[0].strip())
             self._part = _Part.CHUNK if self._length else _Part.TRAILERS
         return None
 
@@ -254,7 +269,7 @@ class ReplyParser:
 
     def _trailers(self) -> Reply | None:
         line = self._line()
-        return self._reply(bytes(self._body)) if line == b"" else None
+        return self._reply(bytes(self._body), len(self._data)) if line == b"" else None
 
     def _nothing(self) -> Reply | None:
         return None
@@ -262,13 +277,14 @@ class ReplyParser:
     def _line(self) -> bytes | None:
         end = self._data.find(b"\r\n")
         if end < 0:
+            _check_length(self._data)
             return None
         line = bytes(self._data[:end])
         del self._data[: end + 2]
         return line
 
-    def _reply(self, body: bytes) -> Reply:
-        return Reply(self._status, self._headers, body, self._is_reusable)
+    def _reply(self, body: bytes, excess: int) -> Reply:
+        return Reply(self._status, self._headers, body, self._is_reusable and not excess)
 
     _STEPS: ClassVar = {
         _Part.HEAD: _head,
@@ -313,11 +329,29 @@ def _header(line: bytes) -> tuple[bytes, bytes]:
     return name.lower(), value.strip()
 
 
-def _number(digits: bytes, base: int) -> int:
-    try:
-        return int(digits, base)
-    except ValueError:
-        raise PeerError(f"the Runtime API sent {shown(digits)} for a length") from None
+def _check_length(data: bytearray) -> None:
+    if len(data) > _HEAD_BYTES:
+        raise PeerError(f"the Runtime API sent {len(data)} bytes of headers, and no end of them")
+
+
+def _check_lengths(lines: list[bytes]) -> None:
+    headers = map(_header, lines[1:])
+    lengths = {value for name, value in headers if name == b"content-length"}
+    if len(lengths) > 1:
+        raise PeerError(f"the Runtime API sent several lengths: {shown(sorted(lengths))}")
+
+
+def _decimal(digits: bytes) -> int:
+    # What int() takes besides: signs, spaces, underscores.
+    if not digits.isdigit() or len(digits) > 18:
+        raise PeerError(f"the Runtime API sent {shown(digits)} for a length")
+    return int(digits)
+
+
+def _hexadecimal(digits: bytes) -> int:
+    if not digits or digits.strip(_HEX_DIGITS) or len(digits) > 16:
+        raise PeerError(f"the Runtime API sent {shown(digits)} for a length")
+    return int(digits, 16)
 
 
 def _text(headers: dict[bytes, bytes], name: bytes) -> str:
