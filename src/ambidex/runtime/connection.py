@@ -10,15 +10,23 @@ from typing import cast
 from ambidex.runtime.messages import PeerError, Reply, ReplyParser, whole_reply
 
 
+class BrokenAnswerError(PeerError):
+    """The connection ended within an answer."""
+
+
 class Connection:
     """One connection at a time, opened when it is needed and again when the peer has closed it.
 
     Args:
         address: `host:port`, the value of AWS_LAMBDA_RUNTIME_API.
+
+    Attributes:
+        is_repeat: whether the last answer is to a request that was sent twice.
     """
 
     def __init__(self, address: str) -> None:
         self.host = address
+        self.is_repeat = False
         self._wire: _Wire | None = None
         self._request = b""
 
@@ -40,7 +48,7 @@ class Connection:
             PeerError: nobody answers.
         """
         if self._wire is None or not self._wire.is_open:
-            self._wire = await self._open()
+            self._wire = await self._connected()
 
     def begin(self, data: bytes) -> None:
         """Send the start of a request whose body comes in pieces; `open` comes before."""
@@ -66,23 +74,31 @@ class Connection:
     async def reply(self) -> Reply:
         """The answer to what was started or begun.
 
-        A connection that the peer closed before the first byte of an answer had been closed while
-        it was idle: the request is then sent once more, on a new one.
+        If the connection ends before the first byte of an answer, the request is sent once more, on
+        a new one: it had been closed while it was idle, or the request got lost. A result is sent
+        once more after a part of an answer, too: whoever has it refuses to take it again. An event
+        of which a part has come is not asked for again, for nobody says that it is the same then.
+        A body that came in pieces is not there to be sent again.
 
         Raises:
             PeerError: nobody answers, or what answers is not the Runtime API.
         """
-        if self._wire is not None and self._wire.is_sent:
+        if self._wire is None or not self._wire.is_sent:
+            self._wire = await self._sent()
+        try:
             reply = await self._wire.reply()
-            if reply is not None:
-                return reply
+        except BrokenAnswerError:
+            if not self._request.startswith(b"POST"):
+                raise
+            reply = None
+        self.is_repeat = reply is None
+        if reply is None:
             if not self._request:
                 raise PeerError(
                     f"the Runtime API at {self.host} closed the connection in a response"
                 )
-        self._wire = await self._open()
-        self._wire.send(self._request)
-        reply = await self._wire.reply()
+            self._wire = await self._sent()
+            reply = await self._wire.reply()
         if reply is None:
             raise PeerError(f"the Runtime API at {self.host} closed the connection unanswered")
         return reply
@@ -108,7 +124,12 @@ class Connection:
         if self._wire is not None:
             self._wire.close()
 
-    async def _open(self) -> "_Wire":
+    async def _sent(self) -> "_Wire":
+        wire = await self._connected()
+        wire.send(self._request)
+        return wire
+
+    async def _connected(self) -> "_Wire":
         name, _, port = self.host.rpartition(":")
         try:
             _, wire = await asyncio.get_running_loop().create_connection(
@@ -154,13 +175,17 @@ class _Wire(asyncio.Protocol):
     async def reply(self) -> Reply | None:
         reply = await self._waiter
         self.is_sent = False
-        if reply is not None and not (reply.is_reusable and self._is_whole):
+        if reply is not None and not (reply.is_reusable and self._is_taken()):
             self.close()
         return reply
 
+    def _is_taken(self) -> bool:
+        # What answers before it has the whole of a request may never take the rest.
+        return self._is_whole and not self._transport.get_write_buffer_size()
+
     def close(self) -> None:
         self.is_open = False
-        self._transport.close()
+        self._transport.abort()  # close() would wait until what is not sent yet is
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -174,7 +199,13 @@ class _Wire(asyncio.Protocol):
             self.room.set_result(None)
         self.room = None
 
+    def eof_received(self) -> None:
+        self._transport.abort()  # see close()
+
     def data_received(self, data: bytes) -> None:
+        if self.is_answered:  # nobody has asked for it
+            self.close()
+            return
         try:
             reply = whole_reply(data) if self._parser is None else None
             if reply is None:
@@ -191,9 +222,9 @@ class _Wire(asyncio.Protocol):
         self.is_open = False
         if not self.is_sent:
             return
-        reply = self._parser.end() if self._parser else None
+        reply = self._parser.end() if self._parser and error is None else None
         if reply is None and self._parser:
-            self._settle(PeerError("the Runtime API closed the connection in its answer"))
+            self._settle(BrokenAnswerError("the Runtime API closed the connection in its answer"))
         else:
             self._settle(reply)
 

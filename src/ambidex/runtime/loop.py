@@ -30,6 +30,9 @@ logger = logging.getLogger("ambidex")
 
 _TRACE_ID = "_X_AMZN_TRACE_ID"
 
+# To a second answer: 403 from Lambda, 400 from Managed Instances and after the next event.
+_ANSWERED = (400, 403)
+
 
 async def run(
     connection: Connection,
@@ -63,7 +66,7 @@ async def run(
         if not deadlines.end(running):
             await asyncio.Event().wait()  # the watchdog ends the process
         if running.is_posted:
-            _check(await connection.reply(), invocation)
+            _check(await connection.reply(), invocation, connection.is_repeat)
         if running.is_expired and deadlines.is_alone:
             from ambidex.runtime import too_late
 
@@ -177,12 +180,21 @@ def _trace(invocation: Invocation, environ: MutableMapping[str, str]) -> None:
         environ.pop(_TRACE_ID, None)
 
 
-def _check(reply: Reply, invocation: Invocation) -> None:
-    if reply.status == 202:
+def _check(reply: Reply, invocation: Invocation, is_repeat: bool) -> None:
+    if 200 <= reply.status < 300:
         return
     text = reply.body.decode("latin-1")
     if reply.status >= 500:
         raise PeerError(f"the Runtime API is in a bad state ({reply.status}): {text}")
+    if is_repeat and reply.status in _ANSWERED:
+        logger.warning(
+            "the connection to the Runtime API broke when the result of %s was sent; sent again, "
+            "it is refused, for there is an answer (%d): %s",
+            invocation.request_id,
+            reply.status,
+            text,
+        )
+        return
     logger.error(
         "the Runtime API refused the result of %s (%d): %s",
         invocation.request_id,
