@@ -8,7 +8,7 @@ ADAPTER_ROOT := build/lambda-web-adapter
 
 FOREIGN := tests/events/foreign
 
-.PHONY: up test foreign check fuzz bench docs clean lambda-web-adapter
+.PHONY: up test foreign check fuzz soak rie bench docs clean lambda-web-adapter
 
 up: .venv ## The math service on Lambda and on ECS, on this machine
 	$(BIN)/ambidex up examples/math_service
@@ -19,6 +19,9 @@ test: .venv ## The tests
 foreign: .venv .foreign/installed ## The events of SAM CLI and serverless-offline, made anew
 	$(BIN)/python -m tests.events.foreign.generate
 
+rie: .venv .foreign/installed ## Our runtime in AWS's own emulator, aws-lambda-rie
+	$(BIN)/pytest tests/runtime/rie.py
+
 check: .venv ## Lint and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -28,6 +31,10 @@ RUNS ?= 100000
 fuzz: .venv ## Fuzz events and results, RUNS times
 	$(BIN)/pip install --quiet --constraint constraints.txt --group fuzz
 	$(BIN)/python -m tests.fuzz -runs=$(RUNS)
+
+N ?= 300000
+soak: .venv ## N invocations in one environment: is each answered, and does anything leak?
+	$(BIN)/python -m tests.soak -n $(N)
 
 bench: .venv ## The benchmarks; needs wrk
 	$(BIN)/python -m bench

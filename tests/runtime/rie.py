@@ -1,0 +1,138 @@
+"""AWS's own emulator, aws-lambda-rie, as the host of `ambidex serve`: `make rie`.
+
+It is in SAM CLI's wheel, which `make foreign` installs; `make test` does not collect this module.
+"""
+
+import json
+import os
+import platform
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.project import HOST, ROOT
+from tests.soak.kinds import Kind, event_id, kinds
+from tests.soak.runtime_api import Call
+
+BIN = Path(sys.executable).parent
+NAME = "aws-lambda-rie-" + {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
+ROUNDS = 4
+
+# Posts a result that is too large, then an error for the same event, and prints the statuses.
+TOO_LARGE = """
+import os, urllib.error, urllib.request
+
+base = f"http://{os.environ['AWS_LAMBDA_RUNTIME_API']}/2018-06-01/runtime/invocation"
+with urllib.request.urlopen(f"{base}/next") as answer:
+    request_id = answer.headers["Lambda-Runtime-Aws-Request-Id"]
+for call, body in (("response", b'"' + b"x" * 7_000_000 + b'"'), ("error", b"{}")):
+    try:
+        urllib.request.urlopen(f"{base}/{request_id}/{call}", body)
+    except urllib.error.HTTPError as error:
+        print("STATUS", call, error.code, flush=True)
+urllib.request.urlopen(f"{base}/next")
+"""
+
+
+def free_ports() -> list[int]:
+    sockets = [socket.create_server((HOST, 0)) for _ in range(2)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+@pytest.fixture
+def rie(tmp_path: Path) -> Path:
+    """The emulator's program."""
+    found = sorted(ROOT.glob(f".foreign/lib/python3*/site-packages/samcli/local/rapid/{NAME}"))
+    assert found, f"{NAME} is not there: run `make rie`, which has `make foreign` install it"
+    return Path(shutil.copy(found[0], tmp_path / "rie"))
+
+
+@contextmanager
+def hosted(rie: Path, command: Sequence[str], log: Path) -> Iterator[str]:
+    """Run a command in the emulator; where to invoke it."""
+    front, api = free_ports()
+    rie.chmod(0o755)
+    arguments = [
+        "--runtime-interface-emulator-address", f"{HOST}:{front}",
+        "--runtime-api-address", f"{HOST}:{api}",
+    ]  # fmt: skip
+    environ = {"PATH": os.environ["PATH"], "AMBIDEX_LAMBDA_EVENTS_PATH": "/events"}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [rie, *arguments, *command],
+            cwd=ROOT, env=environ, stdout=output, stderr=output, start_new_session=True,
+        )  # fmt: skip
+    try:
+        yield f"http://{HOST}:{front}/2015-03-31/functions/function/invocations"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def invoke(url: str, event: bytes) -> bytes:
+    """The result of an invocation; the emulator may not listen yet at the first one."""
+    while True:
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, event)) as answer:
+                return bytes(answer.read())
+        except urllib.error.URLError as error:
+            if not isinstance(error.reason, ConnectionRefusedError):
+                raise
+
+
+def call(own_id: str, payload: bytes) -> Call:
+    """What the runtime must have called for the emulator to answer with this."""
+    value = json.loads(payload)
+    kind = value.get("errorType") if isinstance(value, dict) else None
+    path = f"invocation/{own_id}/{'error' if kind else 'response'}"
+    headers = {"content-type": "application/json"}
+    return Call(
+        path, headers | ({"lambda-runtime-function-error-type": kind} if kind else {}), payload
+    )
+
+
+def carried() -> list[Kind]:
+    """The kinds that need nothing but the event: the emulator has no Cognito identity."""
+    return [kind for kind in kinds() if not kind.name.endswith(": context")]
+
+
+def test_the_emulator_gets_the_right_answer_to_each_of_hundreds_of_events(
+    rie: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    number = 0
+    with hosted(rie, [str(BIN / "ambidex"), "serve", "tests.soak.app:app"], log) as url:
+        for _ in range(ROUNDS):
+            for kind in carried():
+                number += 1
+                own_id = event_id(number)
+                payload = invoke(url, own_id.encode().join(kind.pieces))
+                problem = kind.problem(own_id, call(own_id, payload))
+                assert not problem, f"{kind.name}: {problem}; the log: {log.read_text()[-2000:]}"
+    assert number >= 300
+    # One environment all along.
+    assert log.read_text().count("INIT START") == 1
+
+
+def test_the_caller_of_a_result_that_is_refused_with_413_has_its_error_without_a_call_for_it(
+    rie: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    with hosted(rie, [sys.executable, "-c", TOO_LARGE], log) as url:
+        error = json.loads(invoke(url, b"{}"))
+        assert error["errorType"] == "Function.ResponseSizeTooLarge"
+        while "STATUS error" not in log.read_text():
+            assert "Traceback" not in log.read_text()
+    assert "STATUS response 413" in log.read_text()
+    assert "STATUS error 403" in log.read_text()
