@@ -7,7 +7,10 @@ with which the script says goodbye.
 import asyncio
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -19,6 +22,7 @@ from ambidex.runtime.connection import Connection
 from ambidex.runtime.invocation import function
 from ambidex.runtime.messages import PeerError
 from ambidex.settings import from_environ
+from tests.project import project
 from tests.runtime.misbehaving_peer import (
     Peer,
     Step,
@@ -371,3 +375,32 @@ def test_what_the_runtime_api_does_wrong_is_survived_or_reported(
     for path, body in peer.calls:
         if path.endswith("/response"):
             assert len(json.loads(body)["body"]) in (2, BODY_BYTES)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["within an event", "while it waits for an event, twice", "after a result, twice"],
+)
+def test_a_process_that_cannot_go_on_ends_with_status_1_and_one_line(
+    name: str, tmp_path: Path
+) -> None:
+    case = CONNECTION[name]
+    project(
+        tmp_path,
+        """
+        async def app(scope, receive, send):
+            if scope["type"] == "http":
+                await answer(send, body=b"ok")
+        """,
+    )
+    with Peer(case.script).running() as peer:
+        command = [Path(sys.executable).parent / "ambidex", "serve", "main:app"]
+        environ = {"AWS_LAMBDA_RUNTIME_API": peer.address}
+        ended = subprocess.run(
+            command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+        )
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("[ERROR]\t")
+    assert re.search(case.end, line)
+    assert peer.paths == case.paths
