@@ -394,7 +394,7 @@ def test_a_process_that_cannot_go_on_ends_with_status_1_and_one_line(
         """,
     )
     with Peer(case.script).running() as peer:
-        command = [Path(sys.executable).parent / "ambidex", "serve", "main:app"]
+        command = [str(Path(sys.executable).parent / "ambidex"), "serve", "main:app"]
         environ = {"AWS_LAMBDA_RUNTIME_API": peer.address}
         ended = subprocess.run(
             command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False

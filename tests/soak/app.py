@@ -50,6 +50,8 @@ class App:
                 if name == "raise-late":
                     await send({"type": "http.response.start", "status": 200, "headers": []})
                 raise ValueError(event_id)
+            case "hang":
+                await asyncio.Event().wait()
             case "background":
                 await _answer(send, event_id, 200, event_id.encode())
                 await asyncio.gather(*(asyncio.create_task(asyncio.sleep(0)) for _ in range(3)))

@@ -57,6 +57,7 @@ def environment(address: str) -> Iterator[Environment]:
         "AWS_LAMBDA_RUNTIME_API": address,
         "AWS_LAMBDA_FUNCTION_NAME": "soak",
         "AMBIDEX_LAMBDA_EVENTS_PATH": "/events",
+        "AMBIDEX_LAMBDA_DEADLINE_MARGIN": "0.25",
         "AMBIDEX_LAMBDA_RESPONSE": "stream",  # Function URL and REST API; the others gather
     }
     command = [str(Path(sys.executable).parent / "ambidex"), "serve", "tests.soak.app:app"]

@@ -5,6 +5,7 @@ An event is a template whose id is filled in; an answer is compared with what it
 
 import json
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import NamedTuple
 
 from ambidex.http import Request, Response
@@ -17,6 +18,8 @@ _ID = f"{0:036x}"
 _STREAM = "application/vnd.awslambda.http-integration-response"
 _DELIMITER = b"\0" * 8
 _MB = 1_000_000
+# More than twice the margin, so that the margin counts in full.
+_SHORT_S = 0.6
 # Bodies are up to 5 MB; as base64 a binary one would be more than Lambda's 6 MB.
 _LARGE = {"text": 5 * _MB, "bin": 4 * _MB}
 
@@ -32,6 +35,7 @@ class Kind(NamedTuple):
     weight: float
     pieces: tuple[bytes, ...]  # of the event, with its id between them
     problem: Callable[[str, Call], str]  # what is wrong with the answer to an id, or nothing
+    time_s: float = 60  # that Lambda gives to the event
 
 
 def event_id(number: int) -> str:
@@ -75,6 +79,9 @@ def kinds() -> list[Kind]:
             # A REST API with binary media types makes base64 of it.
             text = ("abcd" if module == REST_API else "abcde") * _MB
             found.append(_echo(source, f"{len(text)} B of text in and out", 0.04, text))
+        if find_spec("ambidex.runtime.deadline"):
+            hangs = _http(source, "hangs", 0.01, Request("GET", "/hang"), _cancelled)
+            found.append(hangs._replace(time_s=_SHORT_S))
     return [*found, *_others()]
 
 
@@ -165,6 +172,10 @@ def _fails(_event_id: str, response: Response) -> str:
     if response.status != 500:
         return f"status {response.status}"
     return _compared(response.body, b"Internal Server Error")
+
+
+def _cancelled(_event_id: str, response: Response) -> str:
+    return "" if response.status == 504 else f"status {response.status}"
 
 
 def _of(event_id: str, response: Response, status: int) -> str:

@@ -1,6 +1,8 @@
 """The Runtime API's end of the soak: blocking sockets, and one connection at a time.
 
-It is by hand, for the soak has to be faster than what it measures, and to see every byte.
+It is by hand, for the soak has to be faster than what it measures, and to see every byte. An
+internal extension may register first, on a connection of its own, where its question for an event
+then stays open.
 """
 
 import socket
@@ -8,6 +10,8 @@ from typing import NamedTuple
 
 HOST = "127.0.0.1"
 _ACCEPTED = b'HTTP/1.1 202 Accepted\r\nContent-Length: 15\r\n\r\n{"status":"OK"}'
+_REGISTERED = b"HTTP/1.1 200 OK\r\nLambda-Extension-Identifier: soak\r\nContent-Length: 2\r\n\r\n{}"
+_EXTENSION = "/2020-01-01/extension/"
 _HANGS_S = 60  # no answer takes as long
 _PREFIX = "/2018-06-01/runtime/"
 
@@ -32,6 +36,7 @@ class RuntimeApi:
         self._listener = socket.create_server((HOST, 0))
         self._listener.settimeout(_HANGS_S)
         self._socket: socket.socket | None = None
+        self._extension: socket.socket | None = None
         self._data = bytearray()
         self.address = f"{HOST}:{self._listener.getsockname()[1]}"
 
@@ -42,6 +47,9 @@ class RuntimeApi:
             ConversationError: it sends something else.
         """
         call = self._call()
+        if call.path == f"{_EXTENSION}register":
+            self._register()
+            call = self._call()
         if call.path != "invocation/next":
             raise ConversationError(f"asked for an event, it sent {call.path}")
 
@@ -74,7 +82,17 @@ class RuntimeApi:
     def close(self) -> None:
         """Listen no more."""
         self.drop()
+        if self._extension is not None:
+            self._extension.close()
         self._listener.close()
+
+    def _register(self) -> None:
+        assert self._socket is not None
+        self._socket.sendall(_REGISTERED)
+        call = self._call()
+        if call.path != f"{_EXTENSION}event/next":
+            raise ConversationError(f"an extension that had registered sent {call.path}")
+        self._extension, self._socket = self._socket, None
 
     def _call(self) -> Call:
         while self._socket is None or not self._read():

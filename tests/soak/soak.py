@@ -19,6 +19,7 @@ GROWTH_BYTES = 2 * 1024 * 1024
 
 _SAMPLES = 200  # over the run
 _DROP_EVERY = 997  # invocations, then the idle connection is closed
+_HANGS_S = 60
 _SEED = 20260101
 
 
@@ -57,7 +58,7 @@ class _Run:
     def invoke(self, kind: Kind) -> None:
         own_id = event_id(self.count)
         self.api.wait()
-        call = self.api.give(own_id.encode().join(kind.pieces), _headers(own_id))
+        call = self.api.give(own_id.encode().join(kind.pieces), _headers(own_id, kind.time_s))
         problem = kind.problem(own_id, call)
         if problem:
             self.problems.append(f"{kind.name}, event {self.count}: {problem}")
@@ -68,19 +69,19 @@ class _Run:
     def sample(self) -> Sample:
         own_id = event_id(self.count)
         self.api.wait()
-        call = self.api.give(_REPORT, _headers(own_id))
+        call = self.api.give(_REPORT, _headers(own_id, _HANGS_S))
         report = json.loads(json.loads(call.body)["body"])
         usage = self.process.usage()
         return Sample(self.count, usage, **report)
 
 
-def _headers(own_id: str) -> bytes:
+def _headers(own_id: str, time_s: float) -> bytes:
     client_context = json.dumps({"custom": {"id": own_id}})
     identity = json.dumps({"cognitoIdentityId": own_id})
     return (
         f"Lambda-Runtime-Aws-Request-Id: {own_id}\r\n"
         f"Lambda-Runtime-Invocation-Id: {own_id}\r\n"
-        f"Lambda-Runtime-Deadline-Ms: {int(time.time() * 1000) + 60_000}\r\n"
+        f"Lambda-Runtime-Deadline-Ms: {int((time.time() + time_s) * 1000)}\r\n"
         f"Lambda-Runtime-Trace-Id: Root=1-{own_id[:8]}-{own_id[8:32]}\r\n"
         f"Lambda-Runtime-Client-Context: {client_context}\r\n"
         f"Lambda-Runtime-Cognito-Identity: {identity}\r\n"
