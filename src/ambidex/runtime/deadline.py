@@ -15,7 +15,7 @@ Source: lambda/latest/dg/runtimes-api.html, "Next invocation": Lambda-Runtime-De
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 from time import time
 from typing import TYPE_CHECKING, Any
@@ -48,22 +48,12 @@ class Running:
         stacks: where the app was when it was due.
     """
 
-    __slots__ = (
-        "_unclaimed",
-        "connection",
-        "due_s",
-        "ends_s",
-        "invocation",
-        "is_expired",
-        "is_late",
-        "is_posted",
-        "late_s",
-        "own_threads",
-        "stacks",
-        "stream",
-        "task",
-        "was_answered",
-    )
+    # Here, not in __init__, for each event has one of these, and few need more than the defaults.
+    ends_s = due_s = late_s = inf
+    is_expired = is_posted = was_answered = is_late = False
+    stream: "ResponseStream | None" = None
+    own_threads: frozenset[str] = frozenset()
+    stacks: "Sequence[Stack]" = ()
 
     def __init__(
         self,
@@ -74,13 +64,6 @@ class Running:
         self.task = task
         self.invocation = invocation
         self.connection = connection
-        self.ends_s = self.due_s = self.late_s = inf
-        self.is_expired = False
-        self.is_posted = self.was_answered = False
-        self.stream: ResponseStream | None = None
-        self.is_late = False
-        self.own_threads: frozenset[str] = frozenset()
-        self.stacks: list[Stack] = []
         self._unclaimed = [None]
 
     @property
@@ -200,8 +183,8 @@ def _expire(running: Running) -> None:
     running.is_expired = True
     running.was_answered = running.is_answered
     try:
-        running.stacks = stacks.of_task(task)
-        running.stacks += [each for each in stacks.of_threads() if each.is_of_pool]
+        in_pools = [each for each in stacks.of_threads() if each.is_of_pool]
+        running.stacks = [*stacks.of_task(task), *in_pools]
     finally:
         task.cancel()
 
