@@ -5,7 +5,6 @@ An event is a template whose id is filled in; an answer is compared with what it
 
 import json
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import NamedTuple
 
 from ambidex.http import Request, Response
@@ -79,9 +78,8 @@ def kinds() -> list[Kind]:
             # A REST API with binary media types makes base64 of it.
             text = ("abcd" if module == REST_API else "abcde") * _MB
             found.append(_echo(source, f"{len(text)} B of text in and out", 0.04, text))
-        if find_spec("ambidex.runtime.deadline"):
-            hangs = _http(source, "hangs", 0.01, Request("GET", "/hang"), _cancelled)
-            found.append(hangs._replace(time_s=_SHORT_S))
+        hangs = _http(source, "hangs", 0.01, Request("GET", "/hang"), _cancelled)
+        found.append(hangs._replace(time_s=_SHORT_S))
     return [*found, *_others()]
 
 
