@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
@@ -327,6 +327,66 @@ def test_a_result_that_breaks_off_is_an_error_of_its_invocation_alone(tmp_path: 
     play(tmp_path, test, concurrency=1)
 
 
+def test_results_of_one_environment_are_streamed_side_by_side(tmp_path: Path) -> None:
+    async def test(service: Service, ask: Callable[[ManagedEnvironment], Awaitable[Slot]]) -> None:
+        invocations = [service.service.invoke(b"{}", takes_stream=True) for _ in range(2)]
+        environment = await started(service, 1)
+        slots = [await ask(environment) for _ in invocations]
+        queues: list[asyncio.Queue[bytes]] = [asyncio.Queue() for _ in slots]
+
+        async def pieces(queue: asyncio.Queue[bytes]) -> AsyncIterator[bytes]:
+            while piece := await queue.get():
+                yield piece
+
+        posts = [
+            asyncio.create_task(slot.stream(pieces(queue)))
+            for slot, queue in zip(slots, queues, strict=True)
+        ]
+        for text in (b"one", b"two"):
+            for invocation, queue in zip(invocations, queues, strict=True):
+                queue.put_nowait(text)
+                stream = (await invocation.outcome).stream
+                assert stream is not None
+                assert await anext(stream) == text
+        assert environment.in_flight == 2
+        assert await slots[0].fail() == 202  # in the middle of its result
+        for queue in queues:
+            queue.put_nowait(b"")
+        assert [await post for post in posts] == [400, 202]
+        first, second = (invocation.outcome.result().stream for invocation in invocations)
+        assert first is not None
+        assert second is not None
+        assert first.error is not None
+        assert first.error.error_type == "Runtime.Test"
+        assert second.error is None
+        statuses = [record["status"] for record in records(service, "report")]
+        assert statuses == ["error", "success"]
+
+    play(tmp_path, test, concurrency=1)
+
+
+def test_a_stream_ends_at_the_time_out_and_its_runtime_is_told(tmp_path: Path) -> None:
+    async def test(service: Service, ask: Callable[[ManagedEnvironment], Awaitable[Slot]]) -> None:
+        invocation = service.service.invoke(b"{}", takes_stream=True)
+        slot = await ask(await started(service, 1))
+        timed_out = asyncio.Event()
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield b"not all of it"
+            await timed_out.wait()
+
+        post = asyncio.create_task(slot.stream(pieces()))
+        stream = (await invocation.outcome).stream
+        assert stream is not None
+        assert [piece async for piece in stream] == [b"not all of it"]
+        assert stream.error is not None
+        assert stream.error.error_type == "Sandbox.Timedout"
+        timed_out.set()
+        assert await post == 410
+
+    play(tmp_path, test, concurrency=1, timeout_s=1)
+
+
 def test_an_error_is_the_callers_and_the_environment_goes_on(tmp_path: Path) -> None:
     async def test(service: Service) -> None:
         held = invoke(service, hold="other")
@@ -410,6 +470,19 @@ class Slot:
         request_id = given.headers["lambda-runtime-aws-request-id"]
         answer = await self._client.post(f"{self._url}/{request_id}/response", json="by hand")
         assert answer.status_code == 202
+
+    async def stream(self, pieces: AsyncIterator[bytes]) -> int:
+        given = await self._next
+        request_id = given.headers["lambda-runtime-aws-request-id"]
+        headers = {"Lambda-Runtime-Function-Response-Mode": "streaming"}
+        url = f"{self._url}/{request_id}/response"
+        return (await self._client.post(url, content=pieces, headers=headers)).status_code
+
+    async def fail(self) -> int:
+        request_id = (await self._next).headers["lambda-runtime-aws-request-id"]
+        headers = {"Lambda-Runtime-Function-Error-Type": "Runtime.Test"}
+        url = f"{self._url}/{request_id}/error"
+        return (await self._client.post(url, json={}, headers=headers)).status_code
 
     async def break_off(self) -> None:
         given = await self._next

@@ -350,6 +350,7 @@ class ManagedEnvironment:
             raise
         if received.broken is not None:
             await self._broke_off(running, request_id, error_message(received.broken.payload))
+            respond(exchange, received.answer)
             return
         if self._running.get(request_id) is not running:  # it has ended while it was being posted
             refusal = self._refusal(None, call, request_id, exchange)
