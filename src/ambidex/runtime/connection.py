@@ -41,6 +41,11 @@ class Connection:
         """Whether the answer to what was sent has come, or the connection is gone."""
         return self._wire is None or self._wire.is_answered
 
+    @property
+    def is_receiving(self) -> bool:
+        """Whether an answer to what was sent has come, or a part of it, and nobody has it yet."""
+        return self._wire is not None and self._wire.is_receiving
+
     async def open(self) -> None:
         """Be connected, for a request that `begin` sends.
 
@@ -158,6 +163,10 @@ class _Wire(asyncio.Protocol):
     def buffered_bytes(self) -> int:
         return self._transport.get_write_buffer_size()
 
+    @property
+    def is_receiving(self) -> bool:
+        return self.is_sent and (self._parser is not None or self._waiter.done())
+
     def send(self, request: bytes, *, is_whole: bool = True) -> None:
         self.is_sent = True
         self._is_whole = is_whole
@@ -173,8 +182,10 @@ class _Wire(asyncio.Protocol):
         self._transport.write(data)
 
     async def reply(self) -> Reply | None:
-        reply = await self._waiter
-        self.is_sent = False
+        try:
+            reply = await self._waiter
+        finally:
+            self.is_sent = False
         if reply is not None and not (reply.is_reusable and self._is_taken()):
             self.close()
         return reply

@@ -53,24 +53,51 @@ async def run(
     """
     deadlines = deadlines or Deadlines(0)
     next_request = messages.next_request(connection.host)
-    create_task = asyncio.get_running_loop().create_task
     of_all = variables(environ)
     while True:
         invocation = messages.parse_invocation(await connection.call(next_request))
-        _trace(invocation, environ)
-        enter(invocation.request_id, invocation.trace_id, invocation.tenant_id)
-        # A task of its own, so that context variables that the app sets end with the request.
-        attempt = _Attempt(connection, function, invocation, deadlines)
-        await create_task(_answer(attempt, of_all))
-        running = attempt.running
-        if not deadlines.end(running):
-            await asyncio.Event().wait()  # the watchdog ends the process
-        if running.is_posted:
-            _check(await connection.reply(), invocation, connection.is_repeat)
+        running = await turn(connection, function, invocation, environ, of_all, deadlines)
         if running.is_expired and deadlines.is_alone:
             from ambidex.runtime import too_late
 
             await too_late.leave_if_threads_are_at_work(running)
+
+
+async def turn(
+    connection: Connection,
+    function: Function,
+    invocation: Invocation,
+    environ: MutableMapping[str, str],
+    variables: Mapping[str, str | None],
+    deadlines: Deadlines,
+) -> Running:
+    """Answer one event.
+
+    Args:
+        connection: the one that it has come on.
+        function: see `run`.
+        invocation: the event.
+        environ: see `run`.
+        variables: what is the same for all invocations.
+        deadlines: see `run`.
+
+    Returns:
+        What is noted of it, which is over.
+
+    Raises:
+        PeerError: see `run`.
+    """
+    _trace(invocation, environ)
+    enter(invocation.request_id, invocation.trace_id, invocation.tenant_id)
+    attempt = _Attempt(connection, function, invocation, deadlines)
+    # A task of its own, so that context variables that the app sets end with the request.
+    await asyncio.create_task(_answer(attempt, variables))
+    running = attempt.running
+    if not deadlines.end(running):
+        await asyncio.Event().wait()  # the watchdog ends the process
+    if running.is_posted:  # else the watchdog has, and there are others at work
+        _check(await connection.reply(), invocation, connection.is_repeat)
+    return running
 
 
 async def _answer(attempt: "_Attempt", variables: Mapping[str, str | None]) -> None:
