@@ -90,6 +90,12 @@ def test_serve_on_lambda_leaves_slow_parts_of_the_standard_library_alone() -> No
     assert not {name.partition(".")[0] for name in modules} & slow
 
 
+def test_an_ordinary_function_loads_nothing_of_managed_instances() -> None:
+    modules = loaded("import ambidex.__main__, ambidex.runtime.main")
+    of_theirs = {"managed_instances", "slots", "trace_environ", "workers"}
+    assert not {f"ambidex.runtime.{name}" for name in of_theirs} & modules
+
+
 # What the codecs of a front door share with others, and what is its own.
 OF_SOURCES = {
     "alb": {"alb", "forwarded", "multi_value"},

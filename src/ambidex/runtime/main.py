@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import MutableMapping
+from collections.abc import Callable, Coroutine, MutableMapping
 
 from ambidex.asgi.lifespan import Lifespan, StartupError
 from ambidex.asgi.load import AppLoadError, load
@@ -18,6 +18,14 @@ from ambidex.runtime.messages import PeerError
 from ambidex.settings import LambdaSettings, SettingError, from_environ
 
 logger = logging.getLogger("ambidex")
+
+INIT_FAILED = 3
+"""The exit status after a failed init that Lambda has been told of."""
+
+Run = Callable[
+    [Connection, App, LambdaSettings, MutableMapping[str, str]], Coroutine[None, None, None]
+]
+"""What starts a loaded app and answers events with it."""
 
 # Errors of loading an app carry the type that AWS's own Python runtime gives them.
 _KINDS: dict[type[AmbidexError], str] = {
@@ -37,20 +45,38 @@ def serve(app_name: str, environ: MutableMapping[str, str]) -> int:
         The exit status: 0 after SIGTERM and the app's shutdown, 1 if something failed.
     """
     log.configure(environ)
+    if "AWS_LAMBDA_MAX_CONCURRENCY" in environ:
+        from ambidex.runtime import managed_instances
+
+        return managed_instances.serve(app_name, environ)
+    return min(start(app_name, environ, _run), 1)
+
+
+def start(app_name: str, environ: MutableMapping[str, str], run: Run) -> int:
+    """Load an app and run it in an event loop; a failed init is reported to Lambda.
+
+    Args:
+        app_name: `module:attribute`; empty for the one that the settings name.
+        environ: the process's environment.
+        run: runs it, for as long as it is to live.
+
+    Returns:
+        The exit status: 0 after `run`, 1 if Lambda cannot be reached, else INIT_FAILED.
+    """
     event_loop = new_event_loop()
     asyncio.set_event_loop(event_loop)
     connection = Connection(environ["AWS_LAMBDA_RUNTIME_API"])
     try:
         settings = from_environ(environ)
         app = load(app_name or settings.app)
-        event_loop.run_until_complete(_run(connection, app, settings.aws_lambda, environ))
+        event_loop.run_until_complete(run(connection, app, settings.aws_lambda, environ))
     except PeerError as error:
         logger.error("%s", error.message)  # noqa: TRY400 – nothing in our frames explains it
+        return 1
     except (AppLoadError, StartupError, SettingError) as error:
-        event_loop.run_until_complete(_report(connection, error))
-    else:
-        return 0
-    return 1
+        is_told = event_loop.run_until_complete(_report(connection, error))
+        return INIT_FAILED if is_told else 1
+    return 0
 
 
 async def _run(
@@ -69,11 +95,10 @@ async def _run(
     else:
         registered = await shutdown.startup(lifespan, Connection(connection.host))
     answering = function(app, lifespan.state, settings)
-    is_alone = "AWS_LAMBDA_MAX_CONCURRENCY" not in environ
-    deadlines = Deadlines(settings.deadline_margin, is_alone=is_alone)
+    deadlines = Deadlines(settings.deadline_margin)
     if settings.deadline_margin:
         # Called when the first event has been asked for.
-        asyncio.get_running_loop().call_soon(_watch, deadlines, answering)
+        asyncio.get_running_loop().call_soon(watch, deadlines, answering)
     serving = loop.run(connection, answering, environ, deadlines)
     if lifespan.is_started:
         await shutdown.until_sigterm(serving, lifespan, registered)
@@ -81,19 +106,26 @@ async def _run(
         await serving
 
 
-def _watch(deadlines: Deadlines, answering: Function) -> None:
+def watch(deadlines: Deadlines, answering: Function) -> None:
+    """Start the thread that looks after late events."""
     from ambidex.runtime.watchdog import Watchdog
 
     Watchdog(deadlines, answering).start()
 
 
-async def _report(connection: Connection, error: AmbidexError) -> None:
+async def _report(connection: Connection, error: AmbidexError) -> bool:
+    """Report a failed init; whether Lambda takes it for the environment's.
+
+    On Managed Instances it does not if another worker has reported, or answers events.
+    """
     kind = error.kind if isinstance(error, AppLoadError) else _KINDS[type(error)]
     message = f"{error.message} ({error.hint})" if error.hint else error.message
     cause = error.__cause__
     logger.error("%s: %s", kind, message, exc_info=cause)
     document = error_document(kind, message, cause)
     try:
-        await connection.call(messages.init_error_request(connection.host, kind, document))
+        reply = await connection.call(messages.init_error_request(connection.host, kind, document))
     except PeerError as peer_error:
         logger.error("%s", peer_error.message)  # noqa: TRY400 – nothing in our frames explains it
+        return False
+    return reply.status == 202
