@@ -8,7 +8,7 @@ ADAPTER_ROOT := build/lambda-web-adapter
 
 FOREIGN := tests/events/foreign
 
-.PHONY: up test foreign check fuzz soak rie bench docs clean lambda-web-adapter
+.PHONY: up test foreign check fuzz soak rie bench docs clean lambda-web-adapter aws-lambda-rie
 
 up: .venv ## The math service on Lambda and on ECS, on this machine
 	$(BIN)/ambidex up examples/math_service
@@ -53,6 +53,17 @@ lambda-web-adapter: $(ADAPTER_ROOT)/bin/lambda-adapter ## What one guide's tests
 $(ADAPTER_ROOT)/bin/lambda-adapter: Makefile
 	cargo install --quiet --root $(ADAPTER_ROOT) --target-dir $(ADAPTER_ROOT)/target $(ADAPTER)
 	rm -rf $(ADAPTER_ROOT)/target
+	touch $@
+
+aws-lambda-rie: build/aws-lambda-rie ## AWS's emulator of Managed Instances, which some tests run; it is in SAM CLI
+
+# Alone, without what SAM CLI needs; in the version that makes the foreign events.
+build/aws-lambda-rie: $(FOREIGN)/requirements.txt | .venv
+	rm -rf $@ $@.whole
+	$(BIN)/pip install --quiet --no-deps --target $@.whole --constraint $< aws-sam-cli
+	mv $@.whole/samcli/local/rapid $@
+	chmod +x $@/aws-lambda-rie-*
+	rm -rf $@.whole
 	touch $@
 
 # The emulators have an environment of their own: their pins are not ours. It brings its own Node.

@@ -54,18 +54,22 @@ class Served:
 
     def line(self, text: str) -> str:
         """The first line with this text in it; waits for it."""
+        return self.lines(text, 1)[0]
 
-        def found() -> str | None:
-            return next((line for line in [*self.out, *self.err] if text in line), None)
+    def lines(self, text: str, count: int) -> list[str]:
+        """The lines with this text in them; waits for so many."""
+
+        def found() -> list[str]:
+            return [line for line in [*self.out, *self.err] if text in line]
 
         def is_over() -> bool:
-            return found() is not None or not any(r.is_alive() for r in self._readers)
+            return len(found()) >= count or not any(r.is_alive() for r in self._readers)
 
         with self._changed:
             self._changed.wait_for(is_over, _BOUND_S)
-            line = found()
-        assert line is not None, f"no {text!r} in {self.out} {self.err}"
-        return line
+            lines = found()
+        assert len(lines) >= count, f"no {text!r} in {self.out} {self.err}"
+        return lines
 
     @property
     def port(self) -> int:
