@@ -52,19 +52,20 @@ def run(
     limits: Limits = PATIENT,
     command: tuple[str, ...] = RUNTIME,
     app: str = "",
+    settings: str = "",
     **changes: Any,
 ) -> None:
     environment = "".join(f"{name} = '{value}'\n" for name, value in (variables or {}).items())
-    settings = project(
+    read = project(
         folder,
         app,
         f"[tool.ambidex.environment]\n{environment}"
-        f"[tool.ambidex.lambda]\nmax-concurrency = {max_concurrency}\n",
+        f"[tool.ambidex.lambda]\nmax-concurrency = {max_concurrency}\n{settings}",
     )
 
     async def main() -> None:
         changed = {"command": command, **changes}
-        async with lambda_service(folder, settings, limits, **changed) as service:
+        async with lambda_service(folder, read, limits, **changed) as service:
             await test(service)
 
     asyncio.run(main())
@@ -210,6 +211,78 @@ def test_an_app_that_awslambdaric_cannot_import_is_said_once(tmp_path: Path) -> 
 
     with pytest.raises(InitError, match="No module named 'not_there'"):
         run(tmp_path, test, command=AWSLAMBDARIC, app="import not_there")
+
+
+MEETING = """
+import asyncio, os, sys
+
+waiting = []
+started = 0
+
+async def app(scope, receive, send):
+    global started
+    if scope["type"] == "lifespan":
+        await receive()
+        started += 1
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        return
+    if scope["path"] == "/meet":
+        waiting.append(here := asyncio.get_running_loop().create_future())
+        if len(waiting) == int(scope["query_string"].partition(b"=")[2]):
+            for each in waiting:
+                each.set_result(None)
+            waiting.clear()
+        await here
+    if scope["path"] == "/late":
+        await asyncio.sleep(1.5)
+        await answer(send, body=b"too late")
+        print("the code went on", flush=True)
+        return
+    await answer(send, body=f"{os.getpid()} {started}".encode())
+"""
+SERVE = (sys.executable, "-m", "ambidex", "serve")
+
+
+@pytest.mark.parametrize("door", ["http_api", "rest_api", "function_url", "alb"])
+def test_requests_that_wait_for_each_other_are_answered_by_serve_in_one_process(
+    tmp_path: Path, door: str
+) -> None:
+    async def test(service: Service) -> None:
+        async with httpx.AsyncClient(timeout=60) as client:
+            url = f"{getattr(service, door)}/meet?n=16"
+            answers = await asyncio.gather(*(client.get(url) for _ in range(16)))
+        assert [answer.status_code for answer in answers] == [200] * 16
+        assert {answer.text for answer in answers} == {f"{only(service).pid} 1"}
+
+    run(tmp_path, test, max_concurrency=16, command=SERVE, app=MEETING, concurrency=1)
+
+
+def test_the_workers_of_serve_share_the_places_of_an_environment(tmp_path: Path) -> None:
+    async def test(service: Service) -> None:
+        await until(lambda: only(service).waiting == 4)
+        async with httpx.AsyncClient(timeout=60) as client:
+            url = f"{service.http_api}/meet?n=2"
+            answers = await asyncio.gather(*(client.get(url) for _ in range(4)))
+        processes = [answer.text for answer in answers]
+        assert {processes.count(each) for each in processes} == {2}
+        assert len(set(processes)) == 2
+
+    run(
+        tmp_path, test, max_concurrency=4, command=SERVE, app=MEETING, concurrency=1,
+        settings="workers = 2\n",
+    )  # fmt: skip
+
+
+def test_serve_goes_on_after_a_time_out_and_its_late_result_is_refused(tmp_path: Path) -> None:
+    async def test(service: Service) -> None:
+        async with httpx.AsyncClient(timeout=60) as client:
+            pid = (await client.get(service.http_api)).text
+            assert (await client.get(f"{service.http_api}/late")).status_code == 500
+            await service.logged("the code went on")
+            assert (await client.get(service.http_api)).text == pid
+
+    run(tmp_path, test, command=SERVE, app=MEETING, timeout_s=1, settings="deadline-margin = 0\n")
 
 
 def test_an_environment_says_that_it_is_one_of_managed_instances(tmp_path: Path) -> None:
