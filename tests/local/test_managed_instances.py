@@ -234,6 +234,17 @@ async def app(scope, receive, send):
                 each.set_result(None)
             waiting.clear()
         await here
+    if scope["path"] == "/stream":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        waiting.append(here := asyncio.get_running_loop().create_future())
+        for piece in (b"first ", b"second "):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            if len(waiting) == 2:  # none goes on before each has sent its first piece
+                waiting.pop().set_result(None)
+                waiting.pop().set_result(None)
+            await here
+        await send({"type": "http.response.body", "body": b"last"})
+        return
     if scope["path"] == "/late":
         await asyncio.sleep(1.5)
         await answer(send, body=b"too late")
@@ -283,6 +294,19 @@ def test_serve_goes_on_after_a_time_out_and_its_late_result_is_refused(tmp_path:
             assert (await client.get(service.http_api)).text == pid
 
     run(tmp_path, test, command=SERVE, app=MEETING, timeout_s=1, settings="deadline-margin = 0\n")
+
+
+def test_serve_streams_two_responses_side_by_side(tmp_path: Path) -> None:
+    async def test(service: Service) -> None:
+        async with httpx.AsyncClient(timeout=60) as client:
+            url = f"{service.function_url}/stream"
+            answers = await asyncio.gather(*(client.get(url) for _ in range(2)))
+        assert [answer.text for answer in answers] == ["first second last"] * 2
+
+    run(
+        tmp_path, test, command=SERVE, app=MEETING, concurrency=1,
+        settings='response = "stream"\nfront-door = "function-url"\n',
+    )  # fmt: skip
 
 
 def test_an_environment_says_that_it_is_one_of_managed_instances(tmp_path: Path) -> None:
