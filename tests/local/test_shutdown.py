@@ -128,6 +128,7 @@ def test_an_app_without_a_lifespan_registers_nothing_and_ends_at_once(tmp_path: 
 def test_sigterm_ends_the_process_with_status_0(tmp_path: Path) -> None:
     async def test(service: Service) -> None:
         await get(service, "/")
+        await service.logged("REPORT")
         (environment,) = service.service.environments
         assert environment._process is not None
         environment._process.thaw()
