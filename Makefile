@@ -8,7 +8,7 @@ ADAPTER_ROOT := build/lambda-web-adapter
 
 FOREIGN := tests/events/foreign
 
-.PHONY: up test foreign check fuzz soak rie bench docs clean lambda-web-adapter aws-lambda-rie
+.PHONY: up test foreign check fuzz soak bench docs clean lambda-web-adapter aws-lambda-rie
 
 up: .venv ## The math service on Lambda and on ECS, on this machine
 	$(BIN)/ambidex up examples/math_service
@@ -18,9 +18,6 @@ test: .venv ## The tests
 
 foreign: .venv .foreign/installed ## The events of SAM CLI and serverless-offline, made anew
 	$(BIN)/python -m tests.events.foreign.generate
-
-rie: .venv .foreign/installed ## Our runtime in AWS's own emulator, aws-lambda-rie
-	$(BIN)/pytest tests/runtime/rie.py
 
 check: .venv ## Lint and types
 	$(BIN)/ruff check .
@@ -55,7 +52,7 @@ $(ADAPTER_ROOT)/bin/lambda-adapter: Makefile
 	rm -rf $(ADAPTER_ROOT)/target
 	touch $@
 
-aws-lambda-rie: build/aws-lambda-rie ## AWS's emulator of Managed Instances, which some tests run; it is in SAM CLI
+aws-lambda-rie: build/aws-lambda-rie ## AWS's emulator of Lambda, which some tests run; it is in SAM CLI
 
 # Alone, without what SAM CLI needs; in the version that makes the foreign events.
 build/aws-lambda-rie: $(FOREIGN)/requirements.txt | .venv

@@ -1,12 +1,8 @@
-"""AWS's own emulator, aws-lambda-rie, as the host of `ambidex serve`: `make rie`.
-
-It is in SAM CLI's wheel, which `make foreign` installs; `make test` does not collect this module.
-"""
+"""AWS's own emulator, aws-lambda-rie, as the host of `ambidex serve`."""
 
 import json
 import os
 import platform
-import shutil
 import signal
 import socket
 import subprocess
@@ -23,7 +19,8 @@ from tests.soak.kinds import Kind, event_id, kinds
 from tests.soak.runtime_api import Call
 
 BIN = Path(sys.executable).parent
-NAME = "aws-lambda-rie-" + {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
+_ARCHITECTURE = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
+RIE = ROOT / "build" / "aws-lambda-rie" / f"aws-lambda-rie-{_ARCHITECTURE}"
 ROUNDS = 4
 
 # Posts a result that is too large, then an error for the same event, and prints the statuses.
@@ -50,19 +47,15 @@ def free_ports() -> list[int]:
     return ports
 
 
-@pytest.fixture
-def rie(tmp_path: Path) -> Path:
-    """The emulator's program."""
-    found = sorted(ROOT.glob(f".foreign/lib/python3*/site-packages/samcli/local/rapid/{NAME}"))
-    assert found, f"{NAME} is not there: run `make rie`, which has `make foreign` install it"
-    return Path(shutil.copy(found[0], tmp_path / "rie"))
+pytestmark = pytest.mark.skipif(
+    not RIE.exists(), reason="no aws-lambda-rie: run `make aws-lambda-rie`"
+)
 
 
 @contextmanager
-def hosted(rie: Path, command: Sequence[str], log: Path) -> Iterator[str]:
+def hosted(command: Sequence[str], log: Path) -> Iterator[str]:
     """Run a command in the emulator; where to invoke it."""
     front, api = free_ports()
-    rie.chmod(0o755)
     arguments = [
         "--runtime-interface-emulator-address", f"{HOST}:{front}",
         "--runtime-api-address", f"{HOST}:{api}",
@@ -70,7 +63,7 @@ def hosted(rie: Path, command: Sequence[str], log: Path) -> Iterator[str]:
     environ = {"PATH": os.environ["PATH"], "AMBIDEX_LAMBDA_EVENTS_PATH": "/events"}
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [rie, *arguments, *command],
+            [RIE, *arguments, *command],
             cwd=ROOT, env=environ, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
     try:
@@ -107,12 +100,10 @@ def carried() -> list[Kind]:
     return [kind for kind in kinds() if not kind.name.endswith((": context", ": hangs"))]
 
 
-def test_the_emulator_gets_the_right_answer_to_each_of_hundreds_of_events(
-    rie: Path, tmp_path: Path
-) -> None:
+def test_the_emulator_gets_the_right_answer_to_each_of_hundreds_of_events(tmp_path: Path) -> None:
     log = tmp_path / "log"
     number = 0
-    with hosted(rie, [str(BIN / "ambidex"), "serve", "tests.soak.app:app"], log) as url:
+    with hosted([str(BIN / "ambidex"), "serve", "tests.soak.app:app"], log) as url:
         for _ in range(ROUNDS):
             for kind in carried():
                 number += 1
@@ -126,10 +117,10 @@ def test_the_emulator_gets_the_right_answer_to_each_of_hundreds_of_events(
 
 
 def test_the_caller_of_a_result_that_is_refused_with_413_has_its_error_without_a_call_for_it(
-    rie: Path, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
     log = tmp_path / "log"
-    with hosted(rie, [sys.executable, "-c", TOO_LARGE], log) as url:
+    with hosted([sys.executable, "-c", TOO_LARGE], log) as url:
         error = json.loads(invoke(url, b"{}"))
         assert error["errorType"] == "Function.ResponseSizeTooLarge"
         while "STATUS error" not in log.read_text():
