@@ -7,13 +7,32 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from types import FrameType
 
-from bench import front_doors, import_cpu, ready, table
+from bench import (
+    bodies,
+    cold,
+    ecs,
+    front_doors,
+    import_cpu,
+    in_flight,
+    ready,
+    rie,
+    streaming,
+    table,
+    turnaround,
+)
 from bench.machine import machine
 from bench.page import RESULTS, paste
 from bench.program import ROOT, BenchError
 from bench.result import Result, Run, misses, write
 
 QUESTIONS: dict[str, Callable[[float], Result]] = {
+    "turnaround": turnaround.measure,
+    "cold": cold.measure,
+    "in_flight": in_flight.measure,
+    "streaming": streaming.measure,
+    "bodies": bodies.measure,
+    "rie": rie.measure,
+    "ecs": ecs.measure,
     "front_doors": front_doors.measure,
     "import_cpu": import_cpu.measure,
     "ready": ready.measure,

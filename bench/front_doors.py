@@ -157,18 +157,18 @@ def _rows(
     }
     for lane, of_lane in rounds.items():
         door = doors[lane.door]
-        comparison = None
+        comparisons: tuple[Comparison, ...] = ()
         if door.rival:
             pairs = zip(values[lane], values[_Lane(door.rival, lane.connections)], strict=True)
             ratios = tuple(ours / theirs for ours, theirs in pairs)
             share = door.bars[lane.connections]
             bar = None if share is None else Bar(Relation.AT_LEAST, share)
-            comparison = Comparison(f"÷ {door.rival}", "×", ratios, bar)
+            comparisons = (Comparison(f"÷ {door.rival}", "×", ratios, bar),)
         yield Row(
             f"{lane.door}, {lane.connections} connection{'s' if lane.connections > 1 else ''}",
             "requests/s",
             values[lane],
             answers[lane.door],
             sum(each.failed for each in of_lane),
-            comparison,
+            comparisons,
         )

@@ -119,9 +119,10 @@ def _cpu_ms(commands: Mapping[str, Sequence[str]], folder: Path) -> dict[str, tu
 
 
 def _row(name: str, cpu_ms: Mapping[str, tuple[float, ...]]) -> Row:
-    comparison = None
+    comparisons: tuple[Comparison, ...] = ()
     if name != _APP:
         pairs = zip(cpu_ms[name], cpu_ms[_APP], strict=True)
         beyond = tuple(ours - app for ours, app in pairs)
-        comparison = Comparison("less the app", "ms", beyond, _BAR if name == _ALL else None)
-    return Row(name, "ms", cpu_ms[name], comparison=comparison)
+        bar = _BAR if name == _ALL else None
+        comparisons = (Comparison("less the app", "ms", beyond, bar),)
+    return Row(name, "ms", cpu_ms[name], comparisons=comparisons)

@@ -1,13 +1,14 @@
-"""Pastes the newest whole run into docs/performance.md."""
+"""Pastes the newest whole run into docs/performance.md, and draws its picture."""
 
 from collections.abc import Container, Iterable
 from pathlib import Path
 
-from bench import table
+from bench import picture, table
 from bench.program import ROOT, BenchError
 from bench.result import Run, read
 
 PAGE = ROOT / "docs" / "performance.md"
+PICTURE = ROOT / "docs" / "pictures" / "performance.svg"
 RESULTS = ROOT / "bench" / "results"
 BEGIN = "<!-- Pasted by `python -m bench --paste`: run that, change nothing by hand. -->"
 END = "<!-- The end of what is pasted. -->"
@@ -29,6 +30,7 @@ def paste(questions: Iterable[str], seconds: float) -> Path:
     if not begin or not end:
         raise BenchError(f"{PAGE} has lost its markers, {BEGIN} and {END}")
     PAGE.write_text(f"{before}{begin}\n\n{table.page(run)}\n\n{end}{after}", encoding="utf-8")
+    PICTURE.write_text(picture.svg(run), encoding="utf-8")
     return path
 
 

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import perf_counter
@@ -42,23 +42,31 @@ class Running(NamedTuple):
 
 @contextmanager
 def running(
-    command: Sequence[str], folder: Path, stdout: int = subprocess.DEVNULL
+    command: Sequence[str],
+    folder: Path,
+    stdout: int = subprocess.DEVNULL,
+    stderr: int = subprocess.DEVNULL,
+    stdin: int = subprocess.DEVNULL,
+    variables: Mapping[str, str] | None = None,
 ) -> Iterator[Running]:
     """Run a program in the background; it is gone at the end, whatever happens.
 
     Args:
-        command: program and arguments; what it writes to stderr goes nowhere.
+        command: program and arguments.
         folder: the working directory.
-        stdout: where that goes, as subprocess has it.
+        stdout: where that goes, as subprocess has it; so for the other two.
+        stderr: see stdout.
+        stdin: see stdout.
+        variables: of its environment, besides those that every program has.
     """
     started = perf_counter()
     process = subprocess.Popen(
         command,
         cwd=folder,
-        env=environ(),
-        stdin=subprocess.DEVNULL,
+        env=environ() | dict(variables or {}),
+        stdin=stdin,
         stdout=stdout,
-        stderr=subprocess.DEVNULL,
+        stderr=stderr,
         start_new_session=True,  # Ctrl-C is for the benchmark, which then ends everything itself
     )
     try:
@@ -72,8 +80,9 @@ def running(
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
+            for stream in (process.stdin, process.stdout):
+                if stream is not None:
+                    stream.close()
 
 
 def cost(command: Sequence[str], folder: Path) -> Cost:

@@ -18,19 +18,6 @@ class Relation(Enum):
     AT_MOST = "≤"
 
 
-class Bar(NamedTuple):
-    """What a figure has to reach."""
-
-    relation: Relation
-    limit: float
-
-    def holds(self, value: float) -> bool:
-        """Whether a figure reaches it."""
-        if self.relation is Relation.AT_LEAST:
-            return value >= self.limit
-        return value <= self.limit
-
-
 class Spread(NamedTuple):
     """A series of rounds in three numbers."""
 
@@ -39,13 +26,41 @@ class Spread(NamedTuple):
     high: float  # the third quartile
 
 
+class Bar(NamedTuple):
+    """What a figure has to reach."""
+
+    relation: Relation
+    limit: float
+    is_with_spread: bool = False  # whether it is enough that one of the quartiles reaches it
+
+    def __str__(self) -> str:
+        spread = " within the spread" if self.is_with_spread else ""
+        return f"{self.relation.value} {self.limit:g}{spread}"
+
+    def holds(self, values: Spread) -> bool:
+        """Whether a figure reaches it."""
+        if self.relation is Relation.AT_LEAST:
+            return (values.high if self.is_with_spread else values.median) >= self.limit
+        return (values.low if self.is_with_spread else values.median) <= self.limit
+
+
+def at_least(limit: float) -> Bar:
+    """A bar from below."""
+    return Bar(Relation.AT_LEAST, limit)
+
+
+def at_most(limit: float) -> Bar:
+    """A bar from above."""
+    return Bar(Relation.AT_MOST, limit)
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """A row beside its rival, round by round, so that what slows both slows neither."""
 
     how: str
     unit: str
-    values: tuple[float, ...]
+    values: tuple[float, ...]  # empty if one of the two is missing
     bar: Bar | None = None
 
 
@@ -58,7 +73,8 @@ class Row:
     values: tuple[float, ...]
     answer: str = ""  # as it was checked, before its time counted
     failed: int = 0  # requests
-    comparison: Comparison | None = None
+    comparisons: tuple[Comparison, ...] = ()
+    missing: str = ""  # why there are no values
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +120,23 @@ def misses(result: Result) -> list[str]:
     for row in result.rows:
         if row.failed:
             sentences.append(f"{row.name}: {row.failed} requests failed")
-        comparison = row.comparison
-        if comparison is None or comparison.bar is None:
-            continue
-        value = spread(comparison.values).median
-        if not comparison.bar.holds(value):
-            bar = f"{comparison.bar.relation.value} {comparison.bar.limit:g}"
-            sentences.append(f"{row.name}: {value:.3g} {comparison.unit}, the bar is {bar}")
+        if row.missing:
+            sentences.append(f"{row.name}: missing: {row.missing}")
+        sentences += [
+            f"{row.name}, {missed}" for each in row.comparisons if (missed := _missed(each))
+        ]
     return sentences
+
+
+def _missed(comparison: Comparison) -> str:
+    if comparison.bar is None:
+        return ""
+    if not comparison.values:
+        return f"{comparison.how}: nothing to compare with"
+    values = spread(comparison.values)
+    if comparison.bar.holds(values):
+        return ""
+    return f"{comparison.how}: {values.median:.3g} {comparison.unit}, the bar is {comparison.bar}"
 
 
 def write(run: Run, folder: Path) -> Path:
@@ -146,18 +171,19 @@ def _result(document: dict[str, Any]) -> Result:
 
 
 def _row(document: dict[str, Any]) -> Row:
-    comparison = document["comparison"]
-    if comparison is not None:
-        bar = comparison["bar"]
-        if bar is not None:
-            bar = Bar(Relation(bar[0]), bar[1])
-        values = tuple(comparison["values"])
-        comparison = Comparison(comparison["how"], comparison["unit"], values, bar)
     return Row(
         document["name"],
         document["unit"],
         tuple(document["values"]),
         document["answer"],
         document["failed"],
-        comparison,
+        tuple(map(_comparison, document["comparisons"])),
+        document["missing"],
     )
+
+
+def _comparison(document: dict[str, Any]) -> Comparison:
+    bar = document["bar"]
+    if bar is not None:
+        bar = Bar(Relation(bar[0]), *bar[1:])
+    return Comparison(document["how"], document["unit"], tuple(document["values"]), bar)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from bench.machine import Machine
-from bench.result import Bar, Comparison, Result, Row, Run, spread
+from bench.result import Comparison, Result, Row, Run, spread
 
 _HEAD = ("Measured", "Median", "Quartiles", "Answer", "Failed",
          "Compared", "Median", "Quartiles", "Bar")  # fmt: skip
@@ -39,10 +39,15 @@ def _table(result: Result) -> Iterator[str]:
     yield _line(_HEAD)
     yield _line(["---"] * len(_HEAD))
     for row in result.rows:
-        yield _line([*_measured(row), *_compared(row.comparison)])
+        first, *others = map(_compared, row.comparisons or (None,))
+        yield _line([*_measured(row), *first])
+        for other in others:
+            yield _line([""] * 5 + [*other])
 
 
 def _measured(row: Row) -> Sequence[str]:
+    if row.missing:
+        return (row.name, "missing", "–", row.missing.replace("|", "/"), "–")
     low, middle, high = spread(row.values)
     return (
         row.name,
@@ -56,20 +61,16 @@ def _measured(row: Row) -> Sequence[str]:
 def _compared(comparison: Comparison | None) -> Sequence[str]:
     if comparison is None:
         return ["–"] * 4
-    low, middle, high = spread(comparison.values)
+    bar = comparison.bar
+    if not comparison.values:
+        return (comparison.how, "–", "–", f"{bar}: **missed**" if bar else "–")
+    values = spread(comparison.values)
     return (
         comparison.how,
-        f"{_number(middle)} {comparison.unit}",
-        f"{_number(low)} – {_number(high)}",
-        _bar(comparison.bar, middle),
+        f"{_number(values.median)} {comparison.unit}",
+        f"{_number(values.low)} – {_number(values.high)}",
+        f"{bar}: {'reached' if bar.holds(values) else '**missed**'}" if bar else "–",
     )
-
-
-def _bar(bar: Bar | None, value: float) -> str:
-    if bar is None:
-        return "–"
-    verdict = "reached" if bar.holds(value) else "**missed**"
-    return f"{bar.relation.value} {bar.limit:g}: {verdict}"
 
 
 def _number(value: float) -> str:
