@@ -60,7 +60,7 @@ def measure(_seconds: float) -> Result:
 @contextmanager
 def _turn(name: str) -> Iterator[Callable[[], Figures]]:
     if not _RIE.exists():
-        raise BenchError(f"there is no aws-lambda-rie at {_RIE.relative_to(ROOT)}: make bench fetches it")
+        raise BenchError(f"there is no {_RIE.relative_to(ROOT)}: make bench fetches it")
     with program(name, MATH_SERVICE, result=CANNED) as place:
         port = free_port()
         emulator = (
