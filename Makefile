@@ -7,7 +7,6 @@ ADAPTER := lambda_web_adapter --version 1.0.0-rc1 --locked
 ADAPTER_ROOT := build/lambda-web-adapter
 
 FOREIGN := tests/events/foreign
-RIE := build/aws-sam-cli
 
 .PHONY: up test foreign check fuzz soak bench docs clean lambda-web-adapter aws-lambda-rie
 
@@ -37,7 +36,7 @@ soak: .venv ## N invocations in one environment: is each answered, and does anyt
 # What cannot be installed is named in the tables; for the Lambda Web Adapter see below.
 bench: .venv ## The benchmarks; needs wrk
 	-$(BIN)/pip install --quiet --constraint constraints.txt --group bench
-	-$(MAKE) --no-print-directory $(RIE)/installed
+	-$(MAKE) --no-print-directory aws-lambda-rie
 	$(BIN)/python -m bench
 
 docs: .venv ## The generated reference pages
@@ -74,12 +73,6 @@ build/aws-lambda-rie: $(FOREIGN)/requirements.txt | .venv
 	cd $(FOREIGN)/serverless_offline && $(CURDIR)/.foreign/bin/npm ci \
 		--ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 	touch .foreign/installed
-
-# A benchmark's host, aws-lambda-rie, is in SAM CLI's wheel, which for that needs nothing else.
-$(RIE)/installed: $(FOREIGN)/requirements.txt
-	$(BIN)/pip install --quiet --no-deps --upgrade --target $(RIE) \
-		$(shell grep '^aws-sam-cli==' $(FOREIGN)/requirements.txt)
-	touch $@
 
 clean: ## What the other targets made
 	rm -rf .venv .foreign $(FOREIGN)/serverless_offline/node_modules build dist bench/results .mypy_cache .ruff_cache .pytest_cache .hypothesis

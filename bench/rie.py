@@ -29,7 +29,7 @@ _PATIENCE_S = 30.0
 _WARM = 5
 
 _NAME = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "")
-_RIE = ROOT / "build" / "aws-sam-cli" / "samcli" / "local" / "rapid" / f"aws-lambda-rie-{_NAME}"
+_RIE = ROOT / "build" / "aws-lambda-rie" / f"aws-lambda-rie-{_NAME}"
 RIE_VERSION = "of aws-sam-cli 1.170.0"  # which `make bench` fetches
 _PATH = "/2015-03-31/functions/function/invocations"
 
