@@ -46,14 +46,29 @@ def serve(app_name: str) -> int:
     """
     # Where Lambda wants a server there may be a Runtime API as well: the endpoint decides.
     if "AWS_LAMBDA_RUNTIME_API" in os.environ and not os.environ.get("AWS_LAMBDA_HTTP_ENDPOINT"):
-        # What is imported stays: looking for garbage in it takes a tenth of the init.
-        gc.disable()
-        from ambidex.runtime.main import serve as serve_lambda
-
-        return serve_lambda(app_name, os.environ)
+        return _serve_lambda(app_name)
     from ambidex.server.main import serve as serve_http
 
     return serve_http(app_name, os.environ)
+
+
+def _serve_lambda(app_name: str) -> int:
+    # What is imported stays: looking for garbage in it takes a tenth of the init.
+    gc.disable()
+    from ambidex.runtime.main import serve
+
+    try:
+        status = serve(app_name, os.environ)
+    except SystemExit as end:
+        if not isinstance(end.code, int):
+            raise
+        status = end.code
+    if status:
+        # At once: what is under way would only say that it is not brought to its end.
+        from ambidex.runtime.watchdog import leave
+
+        leave(status)
+    return status
 
 
 if __name__ == "__main__":
