@@ -18,6 +18,7 @@ import uvloop
 
 from ambidex.asgi.types import Receive, Scope, Send
 from ambidex.runtime import loop
+from ambidex.runtime.blocking_connection import BlockingConnection
 from ambidex.runtime.connection import Connection
 from ambidex.runtime.invocation import function
 from ambidex.runtime.messages import PeerError
@@ -333,12 +334,14 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def run(
-    case: Case, loop_factory: Callable[[], asyncio.AbstractEventLoop]
+    case: Case,
+    connect: type[Connection] | type[BlockingConnection],
+    loop_factory: Callable[[], asyncio.AbstractEventLoop],
 ) -> tuple[Peer, PeerError]:
     """The loop against the peer of a case, to its end."""
 
     async def main(address: str) -> PeerError:
-        connection = Connection(address)
+        connection = connect(address)
         answering = function(app, {}, from_environ({}).aws_lambda)
         with pytest.raises(PeerError) as raised:
             await loop.run(connection, answering, {})
@@ -350,9 +353,10 @@ def run(
 
 
 @pytest.mark.parametrize(
-    "loop_factory",
-    [pytest.param(uvloop.new_event_loop, id="uvloop"),
-     pytest.param(asyncio.new_event_loop, id="asyncio")],
+    ("connect", "loop_factory"),
+    [pytest.param(Connection, uvloop.new_event_loop, id="uvloop"),
+     pytest.param(Connection, asyncio.new_event_loop, id="asyncio"),
+     pytest.param(BlockingConnection, asyncio.new_event_loop, id="blocking")],
 )  # fmt: skip
 @pytest.mark.parametrize(
     "case",
@@ -362,10 +366,11 @@ def run(
 )  # fmt: skip
 def test_what_the_runtime_api_does_wrong_is_survived_or_reported(
     case: Case,
+    connect: type[Connection] | type[BlockingConnection],
     loop_factory: Callable[[], asyncio.AbstractEventLoop],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    peer, error = run(case, loop_factory)
+    peer, error = run(case, connect, loop_factory)
     assert peer.paths == case.paths
     assert re.search(case.end, error.message)
     messages = [record.getMessage() for record in caplog.records]

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ambidex.asgi.stacks import Stack
+    from ambidex.runtime.blocking_connection import BlockingConnection
     from ambidex.runtime.connection import Connection
     from ambidex.runtime.messages import Invocation
     from ambidex.runtime.response_stream import ResponseStream
@@ -59,7 +60,7 @@ class Running:
         self,
         task: "asyncio.Task[Any] | None",
         invocation: "Invocation | None",
-        connection: "Connection | None",
+        connection: "Connection | BlockingConnection | None",
     ) -> None:
         self.task = task
         self.invocation = invocation
@@ -114,7 +115,7 @@ class Deadlines:
         self,
         deadline_ms: int,
         invocation: "Invocation | None" = None,
-        connection: "Connection | None" = None,
+        connection: "Connection | BlockingConnection | None" = None,
     ) -> Running:
         """Take note of an event, whose task is the current one.
 

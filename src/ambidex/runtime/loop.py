@@ -15,6 +15,7 @@ from ambidex.events.detect import Prelude
 from ambidex.events.fields import EventError
 from ambidex.log.context import enter
 from ambidex.runtime import messages
+from ambidex.runtime.blocking_connection import BlockingConnection
 from ambidex.runtime.connection import Connection
 from ambidex.runtime.context import LambdaContext, variables
 from ambidex.runtime.deadline import Deadlines, Running
@@ -35,7 +36,7 @@ _ANSWERED = (400, 403)
 
 
 async def run(
-    connection: Connection,
+    connection: Connection | BlockingConnection,
     function: Function,
     environ: MutableMapping[str, str],
     deadlines: Deadlines | None = None,
@@ -64,7 +65,7 @@ async def run(
 
 
 async def turn(
-    connection: Connection,
+    connection: Connection | BlockingConnection,
     function: Function,
     invocation: Invocation,
     environ: MutableMapping[str, str],
@@ -136,7 +137,7 @@ class _Attempt:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: Connection | BlockingConnection,
         function: Function,
         invocation: Invocation,
         deadlines: Deadlines,
@@ -187,9 +188,11 @@ def answer_request(host: str, function: Function, invocation: Invocation, answer
 
 
 def _open_stream(
-    connection: Connection, invocation: Invocation, answer: Answer
+    connection: Connection | BlockingConnection, invocation: Invocation, answer: Answer
 ) -> "ResponseStream":
     from ambidex.runtime.response_stream import ResponseStream
+
+    assert isinstance(connection, Connection)  # where there are streams, it is one
 
     return ResponseStream(connection, invocation, answer.response, _prelude(answer))
 

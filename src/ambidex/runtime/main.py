@@ -10,6 +10,7 @@ from ambidex.asgi.load import AppLoadError, load
 from ambidex.asgi.types import App
 from ambidex.errors import AmbidexError
 from ambidex.runtime import log, loop, messages, shutdown
+from ambidex.runtime.blocking_connection import BlockingConnection
 from ambidex.runtime.connection import Connection
 from ambidex.runtime.deadline import Deadlines
 from ambidex.runtime.errors import error_document
@@ -104,9 +105,15 @@ async def _run(
     if settings.deadline_margin:
         # Called when the first event has been asked for.
         asyncio.get_running_loop().call_soon(watch, deadlines, answering)
-    serving = loop.run(connection, answering, environ, deadlines)
+    interrupt = None
+    at_events: Connection | BlockingConnection = connection
+    if not answering.has_streams:
+        connection.close()
+        at_events = BlockingConnection(connection.host)
+        interrupt = at_events.interrupt
+    serving = loop.run(at_events, answering, environ, deadlines)
     if lifespan.is_started:
-        await shutdown.until_sigterm(serving, lifespan, registered)
+        await shutdown.until_sigterm(serving, lifespan, registered, interrupt=interrupt)
     else:
         await serving
 

@@ -12,6 +12,7 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from types import FrameType
 from typing import Any
 
 from ambidex.asgi.lifespan import Lifespan
@@ -59,6 +60,7 @@ async def until_sigterm(
     lifespan: Lifespan,
     registered: asyncio.Task[None] | None,
     finish: Callable[[], Awaitable[None]] | None = None,
+    interrupt: Callable[[], None] | None = None,
 ) -> None:
     """Serve until SIGTERM comes, then shut the app down.
 
@@ -68,17 +70,26 @@ async def until_sigterm(
         registered: the extension.
         finish: has `serving` ask for no more events, and waits for those at work; without it they
             are cancelled.
+        interrupt: ends the wait for the next event where that blocks the event loop; it may raise.
 
     Raises:
         PeerError: what `serving` raised.
     """
     loop = asyncio.get_running_loop()
     told = loop.create_future()
-    loop.add_signal_handler(signal.SIGTERM, _tell, told)
+    if interrupt is None:
+        loop.add_signal_handler(signal.SIGTERM, _tell, told)
+    else:
+
+        def tell(_number: int, _frame: FrameType | None) -> None:
+            loop.call_soon_threadsafe(_tell, told)
+            interrupt()
+
+        signal.signal(signal.SIGTERM, tell)
     task = loop.create_task(serving)
     try:
         await asyncio.wait({task, told}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
+        if not told.done():
             return task.result()
         if finish is not None:
             await finish()

@@ -1,0 +1,65 @@
+"""The connection that blocks: what is different from the other; what goes wrong on it is in
+`test_misbehaving_runtime_api`.
+"""
+
+import asyncio
+import threading
+
+import pytest
+
+from ambidex.runtime.blocking_connection import BlockingConnection
+from ambidex.runtime.messages import PeerError, next_request
+from tests.runtime.misbehaving_peer import Peer, request, send
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+def test_requests_share_a_connection() -> None:
+    with Peer([[request, send(ANSWER), request, send(ANSWER)]]).running() as peer:
+
+        async def main() -> list[bytes]:
+            connection = BlockingConnection(peer.address)
+            replies = [await connection.call(next_request(peer.address)) for _ in range(2)]
+            connection.close()
+            return [reply.body for reply in replies]
+
+        assert asyncio.run(main()) == [b"ok", b"ok"]
+
+
+def test_the_event_loop_stands_still_until_the_answer_comes() -> None:
+    ran: list[str] = []
+    asked = threading.Event()
+    go_on = threading.Event()
+
+    def held(_: object) -> None:
+        asked.set()
+        go_on.wait()
+
+    def release() -> None:
+        asked.wait()
+        go_on.set()
+
+    with Peer([[request, held, send(ANSWER)]]).running() as peer:
+
+        async def main() -> list[str]:
+            connection = BlockingConnection(peer.address)
+            asyncio.get_running_loop().call_soon(ran.append, "ran")
+            waiter = threading.Thread(target=release)
+            waiter.start()
+            await connection.call(next_request(peer.address))
+            before = list(ran)
+            waiter.join()
+            await asyncio.sleep(0)
+            connection.close()
+            return before
+
+        assert asyncio.run(main()) == []
+    assert ran == ["ran"]
+
+
+def test_what_waits_for_an_answer_can_be_interrupted_and_nothing_else() -> None:
+    connection = BlockingConnection("127.0.0.1:1")
+    connection.interrupt()
+
+    with pytest.raises(PeerError, match=r"no Runtime API answers at '127\.0\.0\.1:1'"):
+        asyncio.run(connection.call(b""))
