@@ -51,25 +51,33 @@ def serve(app_name: str, environ: MutableMapping[str, str]) -> int:
         from ambidex.runtime import managed_instances
 
         return managed_instances.serve(app_name, environ)
-    return min(start(app_name, environ, _run), 1)
+    return min(start(app_name, environ, _run, _streams), 1)
 
 
-def start(app_name: str, environ: MutableMapping[str, str], run: Run) -> int:
+def start(
+    app_name: str,
+    environ: MutableMapping[str, str],
+    run: Run,
+    waits_in_loop: Callable[[LambdaSettings], bool],
+) -> int:
     """Load an app and run it in an event loop; a failed init is reported to Lambda.
 
     Args:
         app_name: `module:attribute`; empty for the one that the settings name.
         environ: the process's environment.
         run: runs it, for as long as it is to live.
+        waits_in_loop: whether `run` waits for the Runtime API in the event loop.
 
     Returns:
         The exit status: 0 after `run`, 1 if Lambda cannot be reached, else INIT_FAILED.
     """
-    event_loop = new_event_loop()
-    asyncio.set_event_loop(event_loop)
+    event_loop: asyncio.AbstractEventLoop | None = None
     connection = Connection(environ["AWS_LAMBDA_RUNTIME_API"])
     try:
         settings = from_environ(environ)
+        in_loop = waits_in_loop(settings.aws_lambda)
+        event_loop = new_event_loop() if in_loop else asyncio.new_event_loop()
+        asyncio.set_event_loop(event_loop)
         app = load(app_name or settings.app)
         # From here on there is garbage, but for ever none of what the import has left: without a
         # look at it collections take a fraction of their time.
@@ -80,9 +88,14 @@ def start(app_name: str, environ: MutableMapping[str, str], run: Run) -> int:
         logger.error("%s", error.message)  # noqa: TRY400 – nothing in our frames explains it
         return 1
     except (AppLoadError, StartupError, SettingError) as error:
+        event_loop = event_loop or asyncio.new_event_loop()
         is_told = event_loop.run_until_complete(_report(connection, error))
         return INIT_FAILED if is_told else 1
     return 0
+
+
+def _streams(settings: LambdaSettings) -> bool:
+    return settings.response == "stream"
 
 
 async def _run(

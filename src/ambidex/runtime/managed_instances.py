@@ -91,4 +91,4 @@ def _work(app_name: str, environ: MutableMapping[str, str], workers: int, worker
         finally:
             await lifespan.shutdown()  # where it was no signal
 
-    return start(app_name, environ, run)
+    return start(app_name, environ, run, lambda _settings: True)
