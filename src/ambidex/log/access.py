@@ -71,9 +71,12 @@ def _log(scope: Scope, status: int, started_s: float) -> None:
         "client": client and client[0],
         "traceId": trace_id(),
     }
-    there = {key: value for key, value in fields.items() if value not in ("", None)}
     target = f"{path}?{_text(query)}" if query else path
-    logger.info("%s %s %d", scope["method"], target, status, extra=there)
+    arguments = (scope["method"], target, status)
+    # Made here, for `logger.info` looks up the line that calls it, which tells nothing.
+    record = logging.LogRecord(ACCESS, logging.INFO, "", 0, "%s %s %d", arguments, None)
+    record.__dict__.update((key, value) for key, value in fields.items() if value not in ("", None))
+    logger.handle(record)
 
 
 def _text(value: bytes) -> str:

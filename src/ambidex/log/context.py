@@ -30,4 +30,5 @@ def trace_id() -> str:
     Source: xray/latest/devguide/xray-concepts.html, "Tracing header";
     elasticloadbalancing/latest/application/load-balancer-request-tracing.html
     """
-    return trace_header.get().partition("Root=")[2].partition(";")[0]
+    header = trace_header.get()
+    return header.partition("Root=")[2].partition(";")[0] if header else ""

@@ -32,12 +32,18 @@ _NAMES = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 class JsonFormatter(logging.Formatter):
     """Makes a line of JSON of a record."""
 
+    _last_second = (0, "1970-01-01T00:00:00")  # as text, for the next record is often of it, too
+
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
-        seconds = strftime("%Y-%m-%dT%H:%M:%S", gmtime(record.created))
+        second, text = self._last_second
+        if second != int(record.created):
+            second = int(record.created)
+            text = strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
+            self._last_second = second, text
         is_object = isinstance(record.msg, dict) and not record.args
         document: dict[str, Any] = {
-            "timestamp": f"{seconds}.{int(record.msecs):03}Z",
+            "timestamp": f"{text}.{int(record.msecs):03}Z",
             "level": _NAMES[min(max(record.levelno, 0) // 10, 5)],
             "message": record.msg if is_object else record.getMessage(),
             "logger": record.name,
