@@ -214,6 +214,20 @@ def test_on_managed_instances_a_late_event_is_answered_once_and_the_others_go_on
     assert (len(connection.requests), left) == (2, [1])  # the loop stands still, and all are late
 
 
+def test_on_managed_instances_all_that_are_late_at_once_are_answered_before_the_end() -> None:
+    clock, left = Clock(), list[int]()
+    deadlines = Deadlines(0.25, clock, is_alone=False)
+    watchdog = Watchdog(deadlines, function_of(ok), left.append, clock)
+    connection = Posts()
+    events = [begun(deadlines, connection) for _ in range(3)]
+    events[2].is_expired = True  # the loop has stood still since
+    clock.now = events[0].late_s
+    watchdog.look()
+    connection.close()
+    assert (len(connection.requests), left) == (3, [1])
+    assert not any(deadlines.end(each) for each in events)
+
+
 async def begun_later(deadlines: Deadlines, connection: Connection) -> Running:
     running = deadlines.begin(INVOCATION.deadline_ms + 5000, INVOCATION, connection)
     deadlines.close()

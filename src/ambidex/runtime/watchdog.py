@@ -116,7 +116,7 @@ class Watchdog:
         is_over = self._deadlines.is_alone
         try:
             outcome = self._post(running)
-            is_over = is_over or (is_stuck and self._are_all_late())
+            is_over = is_over or self._is_nobody_left()
             self._log(running, is_stuck, f"{outcome}{', and the process ends' * is_over}")
         finally:
             if is_over:
@@ -138,10 +138,10 @@ class Watchdog:
             stacks.rendered(where),
         )
 
-    def _are_all_late(self) -> bool:
-        now = self._clock()
+    def _is_nobody_left(self) -> bool:
+        """Whether the loop stands still, and what could be done for its events has been done."""
         running = list(self._deadlines.running)
-        if any(each.late_s > now for each in running):
+        if not all(each.is_late for each in running) or all(each.is_expired for each in running):
             return False
         for each in running:  # so that the loop, should it go on now, asks for no other event
             self._deadlines.running.pop(each, None)
