@@ -161,6 +161,24 @@ def test_a_request_that_is_late_is_a_504_and_the_others_go_on() -> None:
     with_slots(app, 2, test, margin_s=0.1)
 
 
+def test_a_request_that_cancels_itself_fails_alone() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/cancels":
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            await asyncio.sleep(0)
+        await name(scope, receive, send)
+
+    async def test(api: HeldRuntimeApi, _slots: Slots, _running: object) -> None:
+        await api.hand_out("r-0", "/cancels")
+        assert (await api.answer("r-0")).kind == "error"
+        await api.hand_out("r-1")
+        assert (await api.answer("r-1")).text == "r-1"
+
+    with_slots(app, 1, test)
+
+
 @pytest.mark.parametrize("status", [400, 403, 410, 413, 500, 503])
 def test_an_answer_that_is_refused_is_one_line_in_the_log_and_the_next_event_is_asked_for(
     status: int, caplog: pytest.LogCaptureFixture

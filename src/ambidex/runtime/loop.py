@@ -91,8 +91,14 @@ async def turn(
     _trace(invocation, environ)
     enter(invocation.request_id, invocation.trace_id, invocation.tenant_id)
     attempt = _Attempt(connection, function, invocation, deadlines)
-    # A task of its own, so that context variables that the app sets end with the request.
-    await asyncio.create_task(_answer(attempt, variables))
+    try:
+        # A task of its own, so that context variables that the app sets end with the request.
+        await asyncio.create_task(_answer(attempt, variables))
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        attempt.cancelled(error)
     running = attempt.running
     if not deadlines.end(running):
         await asyncio.Event().wait()  # the watchdog ends the process
@@ -162,6 +168,13 @@ class _Attempt:
         self.running.is_posted = True
         self.running.stream = _open_stream(self.connection, self.invocation, answer)
         return self.running.stream
+
+    def cancelled(self, error: asyncio.CancelledError) -> None:
+        """The app has cancelled its own task, which ends its request and no other."""
+        if self.running.stream is not None:
+            self.running.stream.abort(error)
+        elif not self.running.is_posted:
+            self.fail("Function.Cancelled", "the app cancelled the task of its own request")
 
     def fail(self, kind: str, message: str) -> None:
         logger.error("%s: %s", kind, message)
