@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import socket
 from base64 import b64decode
 from collections.abc import Awaitable, Callable
 from time import time
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from ambidex.asgi.types import App, Message, Receive, Scope, Send
+from ambidex.http import Response
 from ambidex.local.http1 import server as http1_server
 from ambidex.local.http1.exchange import ServerExchange
 from ambidex.local.runtime_api_server import LIMITS, refuse
@@ -18,7 +20,7 @@ from ambidex.runtime import loop, response_stream
 from ambidex.runtime.connection import Connection
 from ambidex.runtime.deadline import Deadlines
 from ambidex.runtime.invocation import function
-from ambidex.runtime.messages import PeerError
+from ambidex.runtime.messages import Invocation, PeerError
 from ambidex.settings import from_environ
 
 _CONTEXT = {"domainName": "x.lambda-url.eu-west-1.on.aws", "http": {"method": "GET"}}
@@ -313,6 +315,38 @@ def test_an_app_does_not_run_ahead_of_a_peer_that_reads_slowly() -> None:
     assert max(ahead) < 12 * piece_bytes
 
 
+def test_an_app_that_gives_up_on_one_send_may_send_on() -> None:
+    received: list[bytes] = []
+    trailers: list[object] = []
+    is_reading = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(START)
+        other = asyncio.create_task(send_until_full(send))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await send_until_full(send)
+        is_reading.set()
+        await other
+        await send(piece(b"end", more=False))
+
+    async def send_until_full(send: Send) -> None:
+        while not is_reading.is_set():
+            await send(piece(bytes(1024 * 1024)))
+
+    async def take(exchange: ServerExchange) -> None:
+        await is_reading.wait()
+        while data := await exchange.read_chunk():
+            received.append(data)
+        trailers.extend(exchange.trailers)
+        exchange.respond(202, (), b"")
+
+    talk(RuntimeApi(FUNCTION_URL, take), app, response="stream")
+
+    assert received[-1].endswith(b"end")
+    assert not trailers
+
+
 async def send_forever(send: Send) -> None:
     while True:
         await send(piece(bytes(64 * 1024)))
@@ -342,6 +376,42 @@ def test_an_app_stops_when_the_runtime_api_takes_no_more(
     assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == [
         f"the Runtime API refused the result of r-1 ({status}): no more"
     ] * 2
+
+
+def test_a_stream_that_could_not_be_begun_does_not_end_as_if_it_were_whole() -> None:
+    """The connection is gone, nobody takes a new one, and the app takes no notice."""
+    posted: list[Posted] = []
+
+    async def take(exchange: ServerExchange) -> None:
+        posted.append(Posted(exchange))
+        await exchange.read_body()
+        exchange.respond(202, (), b"")
+
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            port = closed.getsockname()[1]
+        connection = Connection(f"127.0.0.1:{port}")
+        invocation = Invocation("r-1", b"")
+        response = Response(200, ())
+        stream = response_stream.ResponseStream(
+            connection, invocation, response, lambda _response: {}
+        )
+        with pytest.raises(PeerError):
+            await stream.write(b"lost")
+        server = await http1_server.listen(
+            take, "127.0.0.1", port, limits=LIMITS, refuse=refuse, keep_alive_s=None
+        )
+        stream.end(b"rest")
+        await connection.reply()
+        connection.close()
+        server.abort()
+        await server.closed()
+
+    asyncio.run(main())
+
+    assert [(each.call, each.headers["lambda-runtime-function-error-type"]) for each in posted] == [
+        ("error", "Function.IncompleteResponse")
+    ]
 
 
 def test_a_response_larger_than_lambda_streams_ends_with_an_error(

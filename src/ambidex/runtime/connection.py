@@ -69,7 +69,8 @@ class Connection:
     async def room(self) -> None:
         """Wait until the peer has taken most of what was written."""
         if self._wire is not None and self._wire.room is not None:
-            await self._wire.room
+            # Shielded, for others may wait for the same, and who gives up may wait again.
+            await asyncio.shield(self._wire.room)
 
     def end(self, data: bytes) -> None:
         """Send the last of a request that was begun; `reply` has its answer."""

@@ -100,7 +100,9 @@ class ResponseStream:
 
     def end(self, piece: bytes) -> None:
         """Send the last piece."""
-        if self._takes(piece):
+        if not self._is_begun:
+            self.fail("Function.IncompleteResponse", "the first piece of the response is lost")
+        elif self._takes(piece):
             self._finish(chunk(piece) + _END if piece else _END)
 
     def abort(self, error: BaseException | None) -> None:
