@@ -70,7 +70,7 @@ def on_lambda(folder: Path, paths: list[str], variables: dict[str, str]) -> list
 
     table = ", ".join(f'{name} = "{value}"' for name, value in variables.items())
     with_lambda_service(folder, test, APP, f"environment = {{ {table} }}\n")
-    of_lambda = ("START RequestId", "END RequestId", "REPORT RequestId")
+    of_lambda = ("START RequestId", "END RequestId", "REPORT RequestId", "EXTENSION\t")
     return [line for line in lines if not line.startswith(of_lambda)]
 
 
