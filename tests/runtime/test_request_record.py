@@ -1,6 +1,7 @@
 """The request record on Lambda: there if the logger of requests was told so, after the result."""
 
 import asyncio
+import json
 import logging
 import socket
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from ambidex.runtime import loop
 from ambidex.runtime.connection import Connection
 from ambidex.runtime.messages import PeerError
 from tests.runtime.test_loop import Script, event, function_of, ok, talk
+from tests.runtime.test_response_stream import FUNCTION_URL, RuntimeApi
+from tests.runtime.test_response_stream import talk as stream
 
 LOGGER = logging.getLogger("ambidex.access")
 
@@ -90,6 +93,46 @@ def test_what_is_cancelled_from_outside_is_too_late_and_what_cancels_itself_has_
     asyncio.run(main(b"inside"))
     records = [record for record in caplog.records if record.name == LOGGER.name]
     assert [record.getMessage() for record in records] == ["GET /?outside 504", "GET /?inside 500"]
+
+
+@pytest.mark.parametrize(
+    ("response", "more_body", "is_cancelled", "status"),
+    [
+        pytest.param("buffered", False, False, 500, id="headers, and it raises"),
+        pytest.param("buffered", True, False, 500, id="a piece that is gathered, and it raises"),
+        pytest.param(
+            "buffered", True, True, 504, id="a piece that is gathered, and it is too late"
+        ),
+        pytest.param("stream", False, False, 500, id="headers of a stream, and it raises"),
+        pytest.param("stream", False, True, 504, id="headers of a stream, and it is too late"),
+        pytest.param("stream", True, False, 201, id="a piece that is streamed, and it raises"),
+        pytest.param("stream", True, True, 201, id="a piece that is streamed, and it is too late"),
+    ],
+)
+def test_the_status_is_the_one_that_the_client_gets(
+    response: str,
+    more_body: bool,
+    is_cancelled: bool,
+    status: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    LOGGER.setLevel(logging.INFO)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 201, "headers": []})
+        if more_body:
+            await send({"type": "http.response.body", "body": b"a", "more_body": True})
+        if is_cancelled:
+            await asyncio.Event().wait()
+        raise ValueError
+
+    api = RuntimeApi(FUNCTION_URL, left_s=0.3)
+    stream(api, app, response=response)
+    records = [record for record in caplog.records if record.name == LOGGER.name]
+    assert [vars(record)["status"] for record in records] == [status]
+    (posted,) = api.posted
+    result = posted.prelude if response == "stream" else json.loads(posted.body)
+    assert result["statusCode"] == status
 
 
 def test_it_is_written_when_the_result_has_left() -> None:

@@ -22,11 +22,16 @@ class AccessLog:
     Args:
         app: the app.
         cancelled_status: what is answered for an app that is cancelled from outside.
+        settled_by: the type of the message with which the app's status leaves; empty if it leaves
+            with the whole response only. Before that another may take its place.
     """
 
-    def __init__(self, app: App, cancelled_status: int = 500) -> None:
+    def __init__(
+        self, app: App, cancelled_status: int = 500, settled_by: str = "http.response.start"
+    ) -> None:
         self._app = app
         self._cancelled_status = cancelled_status
+        self._settled_by = settled_by
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and log it."""
@@ -35,12 +40,13 @@ class AccessLog:
             return
         started_s = perf_counter()
         status = 0
-        is_complete = False
+        is_settled = is_complete = False
 
         async def noted(message: Message) -> None:
-            nonlocal status, is_complete
-            await send(message)
+            nonlocal status, is_settled, is_complete
             kind = message["type"]
+            is_settled = is_settled or kind == self._settled_by
+            await send(message)
             if kind == "http.response.start":
                 status = message["status"]
             elif kind == "http.response.body" and not message.get("more_body", False):
@@ -51,10 +57,11 @@ class AccessLog:
             await self._app(scope, receive, noted)
         finally:
             if not is_complete:
+                status = status if is_settled else 0
                 _log(scope, status or self._status_without(), started_s)
 
     def _status_without(self) -> int:
-        """What is answered for an app that ends without a response."""
+        """What is answered for an app that ends without its status."""
         task = asyncio.current_task()
         return self._cancelled_status if task is not None and task.cancelling() else 500
 

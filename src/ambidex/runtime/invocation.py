@@ -54,8 +54,10 @@ def function(app: App, state: dict[str, Any], settings: "LambdaSettings") -> Fun
     if logs_requests():
         from ambidex.log.access import AccessLog
 
-        # Cancelled is what is too late, for which a gateway time-out is answered.
-        app, outside = AccessLog(app, 504), AccessLog(outside, 504)
+        # Cancelled is what is too late, for which a gateway time-out is answered. What is gathered
+        # leaves as a whole, what is streamed with the first piece of its body.
+        settled_by = "http.response.body" if settings.response == "stream" else ""
+        app, outside = AccessLog(app, 504, settled_by), AccessLog(outside, 504, settled_by)
     return Function(
         app,
         outside,
