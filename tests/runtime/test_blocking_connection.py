@@ -63,3 +63,19 @@ def test_what_waits_for_an_answer_can_be_interrupted_and_nothing_else() -> None:
 
     with pytest.raises(PeerError, match=r"no Runtime API answers at '127\.0\.0\.1:1'"):
         asyncio.run(connection.call(b""))
+
+
+def test_a_wait_that_begins_after_the_interrupt_is_none() -> None:
+    """Lambda may freeze the process between its asking and its waiting, and end it at the thaw."""
+    asked = threading.Event()
+    with Peer([[request, lambda _: asked.set()]]).running() as peer:
+
+        async def main() -> None:
+            connection = BlockingConnection(peer.address)
+            connection.interrupt()
+            with pytest.raises(asyncio.CancelledError):
+                await connection.call(next_request(peer.address))
+            asked.wait()
+            connection.close()
+
+        asyncio.run(main())

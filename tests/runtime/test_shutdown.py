@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -11,8 +12,9 @@ from ambidex.asgi.lifespan import Lifespan, StartupError
 from ambidex.asgi.types import App, Receive, Scope, Send
 from ambidex.local import runtime_api_server
 from ambidex.local.http1.exchange import ServerExchange
-from ambidex.runtime import shutdown
+from ambidex.runtime import extension, shutdown
 from ambidex.runtime.connection import Connection
+from tests.runtime.misbehaving_peer import Peer, request, send
 
 REGISTER = "POST /2020-01-01/extension/register"
 NEXT = "GET /2020-01-01/extension/event/next"
@@ -95,6 +97,24 @@ def test_an_app_with_a_lifespan_registers_for_no_events_and_asks_for_one() -> No
     assert (register, body) == (REGISTER, b'{"events":[]}')
     assert headers["lambda-extension-name"] == b"ambidex"
     assert (asked, asked_headers["lambda-extension-identifier"]) == (NEXT, b"id-7")
+
+
+def test_it_has_asked_when_the_event_loop_may_stand_still() -> None:
+    asked = threading.Event()
+    answer = (
+        b"HTTP/1.1 200 OK\r\nLambda-Extension-Identifier: id-7\r\nConnection: close\r\n"
+        b"Content-Length: 2\r\n\r\n{}"
+    )
+    calls = [[request, send(answer)], [request, lambda _: asked.set()]]
+    with Peer(calls).running() as peer:
+
+        async def main() -> None:
+            registered = await extension.register(Connection(peer.address))
+            assert registered is not None
+            assert asked.wait(60)  # the loop stands still here
+            await registered
+
+        asyncio.run(main())
 
 
 def test_an_app_without_a_lifespan_registers_nothing() -> None:

@@ -37,6 +37,7 @@ class BlockingConnection:
         self._poll: select.poll
         self._is_sent = False
         self._is_waiting = False
+        self._is_interrupted = False
 
     def start(self, request: bytes) -> None:
         """Send a request if the connection is open; `reply` has its answer."""
@@ -74,7 +75,8 @@ class BlockingConnection:
         return await self.reply()
 
     def interrupt(self) -> None:
-        """End the wait for an answer, if there is one; for a handler of signals."""
+        """End the wait for an answer, or the next one there is; for a handler of signals."""
+        self._is_interrupted = True
         if self._is_waiting:
             raise asyncio.CancelledError
 
@@ -154,7 +156,7 @@ class BlockingConnection:
                     reply = parser.feed(data)
             if reply is None and parser is not None:
                 reply = parser.end()
-        except ConnectionError:
+        except OSError:
             pass
         except PeerError:
             self.close()
@@ -170,6 +172,8 @@ class BlockingConnection:
         """Bytes; none at the end."""
         self._is_waiting = True
         try:
+            if self._is_interrupted:  # looked at last, for a signal may come at any moment
+                raise asyncio.CancelledError
             return connection.recv(_READ_BYTES)
         finally:
             self._is_waiting = False

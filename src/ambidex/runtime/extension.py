@@ -66,8 +66,12 @@ async def register(connection: Connection) -> asyncio.Task[None] | None:
     if not identifier:
         logger.debug("the Extensions API refused the extension (%d)", reply.status)
         return None
-    request = next_request(connection.host, identifier)
-    connection.start(request)
+    try:
+        await connection.open()  # so that it is sent now: the loop may stand still from here on
+    except PeerError as error:
+        logger.debug("the Extensions API has gone: %s", error.message)
+        return None
+    connection.start(next_request(connection.host, identifier))
     return asyncio.create_task(_wait(connection), name="extension")
 
 
