@@ -13,7 +13,9 @@ from ambidex.asgi.types import App, Receive, Scope, Send
 from ambidex.local import runtime_api_server
 from ambidex.local.http1.exchange import ServerExchange
 from ambidex.runtime import extension, shutdown
+from ambidex.runtime.blocking_connection import BlockingConnection
 from ambidex.runtime.connection import Connection
+from ambidex.runtime.messages import next_request
 from tests.runtime.misbehaving_peer import Peer, request, send
 
 REGISTER = "POST /2020-01-01/extension/register"
@@ -115,6 +117,38 @@ def test_it_has_asked_when_the_event_loop_may_stand_still() -> None:
             await registered
 
         asyncio.run(main())
+
+
+def test_sigterm_that_another_thread_gets_ends_a_wait_that_blocks() -> None:
+    ended: list[str] = []
+    is_ended_by_it: list[bool] = []
+
+    def signal_self(_: object) -> None:
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        is_ended_by_it.append(stopped.wait(60))
+
+    async def serve(connection: BlockingConnection) -> None:
+        await connection.call(next_request(connection.host))
+
+    before, stopped = signal.getsignal(signal.SIGTERM), threading.Event()
+    try:
+        with Peer([[request, signal_self]]).running() as peer:
+
+            async def main() -> None:
+                lifespan = Lifespan(with_lifespan(ended))
+                await lifespan.startup()
+                connection = BlockingConnection(peer.address)
+                await shutdown.until_sigterm(
+                    serve(connection), lifespan, None, interrupt=connection.interrupt
+                )
+                stopped.set()
+                connection.close()
+
+            asyncio.run(main())
+    finally:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGTERM, before)
+    assert (ended, is_ended_by_it) == (["shutdown"], [True])
 
 
 def test_an_app_without_a_lifespan_registers_nothing() -> None:

@@ -7,8 +7,10 @@ ends an environment in the middle of an event only after its time-out.
 Source: lambda/latest/dg/lambda-runtime-environment.html, "Shutdown phase"
 """
 
+import _thread
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
@@ -86,6 +88,7 @@ async def until_sigterm(
             interrupt()
 
         signal.signal(signal.SIGTERM, tell)
+        _wake_main_thread()
     task = loop.create_task(serving)
     try:
         await asyncio.wait({task, told}, return_when=asyncio.FIRST_COMPLETED)
@@ -113,6 +116,24 @@ async def _shut_down(lifespan: Lifespan) -> None:
             _LONG_S,
         )
     await shutdown
+
+
+def _wake_main_thread() -> None:
+    """Have SIGTERM end the main thread's wait, whichever thread the kernel gives it to.
+
+    After a thaw that may be any, and only in the main thread's own does a call return for it.
+    """
+    main_thread = _thread.get_ident()
+    reads, writes = os.pipe()
+    os.set_blocking(writes, False)
+    signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
+
+    def run() -> None:
+        while os.read(reads, 1)[0] != signal.SIGTERM:
+            pass
+        signal.pthread_kill(main_thread, signal.SIGTERM)
+
+    _thread.start_new_thread(run, ())
 
 
 def _tell(told: asyncio.Future[None]) -> None:
