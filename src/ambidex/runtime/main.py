@@ -116,8 +116,7 @@ async def _run(
     answering = function(app, lifespan.state, settings)
     deadlines = Deadlines(settings.deadline_margin)
     if settings.deadline_margin:
-        # Called when the first event has been asked for.
-        asyncio.get_running_loop().call_soon(watch, deadlines, answering)
+        watch(deadlines, answering)
     interrupt = None
     at_events: Connection | BlockingConnection = connection
     if not answering.has_streams:
