@@ -98,3 +98,42 @@ def test_what_the_standard_library_writes_is_json_but_for_infinity(value: object
 )
 def test_a_result_is_json_as_lambda_takes_it(document: bytes, is_json: bool) -> None:
     assert event_json.is_json(document) == is_json
+
+
+LONG = "12345678901234567890"
+LARGE = "x" * 20_000
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param(f'{{"a": {LONG}, "body":"{LARGE}"}}', id="before the body"),
+        pytest.param(f'{{"body":"{LARGE}","a":{LONG}}}', id="after it"),
+        pytest.param(f'{{"body":"{LARGE}\\"","a":{LONG}}}', id="after one that ends with a quote"),
+        pytest.param(f'{{"body":"\\"{LARGE}","a":{LONG}}}', id="after one that begins with one"),
+        pytest.param(f'{{"body":"{LARGE}{LONG}"}}', id="within it"),
+        pytest.param(f'{{"body": {LONG}, "b":"{LARGE}"}}', id="in its place"),
+        pytest.param(f'{{"x":"\\"body\\":\\"","y":"{LARGE}","a":{LONG}}}', id="a body in a string"),
+        pytest.param(f'{{"b\\"body":"{LARGE}","a":{LONG}}}', id="another key"),
+        pytest.param(f'{{"n":{{"body":"{LARGE}"}},"body":"","a":{LONG}}}', id="two bodies"),
+        pytest.param(f'{{"y":"{LARGE}","a":{LONG}}}', id="none"),
+        pytest.param(f'{{"y":"{LARGE}","a":{LONG},"body":""}}', id="an empty one"),
+    ],
+)
+def test_long_integers_are_exact_in_large_events_too(document: str) -> None:
+    data = document.encode()
+
+    assert repr(event_json.loads(data)) == repr(json.loads(data))
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["a", "body", '"body', "b"]),
+        st.integers(-(10**21), 10**21) | st.text(alphabet='"\\a1:', max_size=30),
+    )
+)
+def test_any_large_event_is_what_the_standard_library_makes_of_it(value: dict[str, object]) -> None:
+    for document in (value | {"x": LARGE}, {"body": LARGE} | value, {"x": LARGE} | value):
+        data = json.dumps(document, separators=(",", ":")).encode()
+
+        assert repr(event_json.loads(data)) == repr(json.loads(data))

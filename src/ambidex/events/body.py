@@ -1,8 +1,8 @@
 """Bodies in JSON: as text where that is exact and no longer, else as base64."""
 
 import re
-from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,10 +32,11 @@ def encode_result(body: bytes) -> tuple[str, bool]:
     if is_base64:
         return text, True
     escaped = len(body.translate(None, _PLAIN))
-    if escaped:
+    most_bytes = 4 * ((len(body) + 2) // 3)
+    if len(body) + 5 * escaped > most_bytes:  # only then does it matter how long each escape is
         short = len(body.translate(None, _SHORT))
         json_bytes = len(body) + short + 5 * (escaped - short)
-        if json_bytes > 4 * ((len(body) + 2) // 3):
+        if json_bytes > most_bytes:
             return encode_base64(body), True
     return text, False
 
@@ -50,7 +51,7 @@ def encode_text(body: bytes) -> tuple[str, bool]:
 
 def encode_base64(body: bytes) -> str:
     """A body as base64."""
-    return b64encode(body).decode()
+    return b2a_base64(body, newline=False).decode()
 
 
 def encode_event(body: bytes, headers: Headers) -> tuple[str, bool]:
@@ -83,6 +84,6 @@ def decode(container: Mapping[str, Any], base64_key: str = "isBase64Encoded") ->
     if not container.get(base64_key):
         return body.encode("utf-8", "surrogatepass")
     try:
-        return b64decode(body)
+        return a2b_base64(body)
     except (Base64Error, ValueError) as error:
         raise EventError(f"body says {base64_key} and is not base64: {error}") from None

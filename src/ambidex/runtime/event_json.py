@@ -18,6 +18,9 @@ else:
 # by making zeros of them all, for a regular expression takes ten times as long.
 _ZEROS = bytes.maketrans(b"123456789", b"000000000")
 _LONG_INTEGER = b"0" * 19
+# In an event of this size most is its body, and what is in that string is no integer.
+_LARGE_BYTES = 16 * 1024
+_BODY = b'"body":"'
 
 
 class MalformedEventError(AmbidexError):
@@ -30,7 +33,7 @@ def loads(event: bytes) -> Any:  # noqa: ANN401 – any JSON
     Raises:
         MalformedEventError: the event is no JSON.
     """
-    if _fast_loads is not None and _LONG_INTEGER not in event.translate(_ZEROS):
+    if _fast_loads is not None and not _may_have_long_integer(event):
         try:
             return _fast_loads(event)
         except ValueError:
@@ -39,6 +42,18 @@ def loads(event: bytes) -> Any:  # noqa: ANN401 – any JSON
         return json.loads(event)
     except (ValueError, RecursionError) as error:
         raise MalformedEventError(f"the event is not JSON: {error}") from None
+
+
+def _may_have_long_integer(event: bytes) -> bool:
+    if len(event) < _LARGE_BYTES:
+        return _LONG_INTEGER in event.translate(_ZEROS)
+    # Within a string each quote has a backslash in front, and the last one here has none. So it
+    # begins a string, wherever it is found; up to the next quote, escaped or not, is that string.
+    start = event.find(_BODY) + len(_BODY)
+    end = event.find(b'"', start)
+    if start < len(_BODY) or end < 0:
+        return _LONG_INTEGER in event.translate(_ZEROS)
+    return any(_LONG_INTEGER in part.translate(_ZEROS) for part in (event[:start], event[end:]))
 
 
 def is_json(document: bytes) -> bool:
