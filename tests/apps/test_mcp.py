@@ -136,6 +136,32 @@ def test_a_stream_that_stays_open_runs_into_the_deadline(streaming: dict[str, Ta
     target.logged("the app did not answer in time")
 
 
+@pytest.fixture(scope="module")
+def function_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """The server behind a Function URL that takes streams; its answers are streams."""
+    project = copied("mcp", NATIVE._replace(variables="MCP_RESPONSE=stream\n"),
+                     tmp_path_factory.mktemp("function_url"))  # fmt: skip
+    settings = project / "pyproject.toml"
+    streams = 'concurrency = 1\nfront-door = "function-url"\nresponse = "stream"\n'
+    settings.write_text(settings.read_text().replace("concurrency = 1\n", streams))
+    with started(project, NATIVE) as targets:
+        yield targets["lambda"]
+
+
+def test_a_tool_is_called_ten_times_by_streams_from_one_environment(function_url: Target) -> None:
+    async def use() -> list[object]:
+        async with session(function_url) as opened:
+            await opened.initialize()
+            return [(await opened.call_tool("process")).structured_content for _ in range(10)]
+
+    processes = asyncio.run(use())
+    assert processes == [processes[0]] * 10
+    assert function_url.environments == 1
+    with httpx.stream("POST", f"{function_url.url}/mcp", json=CALL, headers=ACCEPT) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert "content-length" not in answer.headers
+
+
 def test_under_mangum_only_the_first_call_is_answered(tmp_path: Path) -> None:
     # The SDK's session manager starts once in a process, and Mangum starts it for each request:
     # modelcontextprotocol/python-sdk#3121.
