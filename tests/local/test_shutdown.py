@@ -30,6 +30,9 @@ async def app(scope, receive, send):
             await asyncio.sleep(60)
         finally:
             print("let go", flush=True)
+    if scope["path"] == "/nap":
+        print("napping", flush=True)
+        await asyncio.sleep(0.2)
     await answer(send, body=str(os.getpid()).encode())
 """
 BARE = """
@@ -110,6 +113,22 @@ def test_an_event_at_work_is_cancelled_before_the_app_is_shut_down(tmp_path: Pat
         await environment.ended
         ours = [line for line in service.log if line in ("let go", "shutting down", "shut down")]
         assert ours == ["let go", "shutting down", "shut down"]
+
+    run(tmp_path, test)
+
+
+def test_an_app_that_is_replaced_while_an_event_is_at_work_is_shut_down(tmp_path: Path) -> None:
+    async def test(service: Service) -> None:
+        (environment,) = service.service.environments
+        working = asyncio.create_task(get(service, "/nap"))
+        await service.logged("napping")
+        service.service.replace()
+        assert (await working).status_code == 200
+        await environment.ended
+        assert [line for line in service.log if line.startswith("shut")] == [
+            "shutting down",
+            "shut down",
+        ]
 
     run(tmp_path, test)
 

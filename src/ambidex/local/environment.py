@@ -354,7 +354,7 @@ class Environment:
             return
         # An invocation that has waited for the init is delivered before anything is frozen.
         self._on_ready(self)
-        if not self._next.done():
+        if not (self._next.done() or self.is_dying):  # what is to end must run to its end
             self._process.freeze()
 
     def _initialised(self) -> None:
