@@ -1,6 +1,7 @@
 """Streamed results: what their preludes carry, and how they are told from the body."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from ambidex.events import function_url, prelude, rest_api
 from ambidex.events.fields import EventError
 from ambidex.http import Response
+from ambidex.runtime.event_json import dumps
 from tests.events.cases import (
     RESPONSES,
     STREAMED,
@@ -20,6 +22,11 @@ from tests.events.cases import (
 
 every_source = pytest.mark.parametrize("source", STREAMED, ids=lambda source: source.id)
 every_response = pytest.mark.parametrize("case", RESPONSES, ids=lambda case: case.id)
+
+
+def encoded(document: Mapping[str, Any]) -> bytes:
+    """A prelude as the runtime sends it."""
+    return dumps(document) + prelude.DELIMITER
 
 
 def parsed(pieces: Iterable[bytes], limit_bytes: int | None = None) -> tuple[object, bytes]:
@@ -43,7 +50,7 @@ def split(data: bytes, sizes: Iterable[int]) -> Iterable[bytes]:
 
 
 def through(source: Streamed, response: Response, sizes: Iterable[int] = ()) -> Response:
-    stream = prelude.encode(source.to_prelude(response)) + response.body
+    stream = encoded(source.to_prelude(response)) + response.body
     document, body = parsed(split(stream, sizes))
     arrived = source.from_prelude(document)
     assert arrived.body == b""
@@ -157,7 +164,7 @@ def test_a_prelude_for_a_rest_api_has_no_other_keys(key: str) -> None:
     "body", [b"", bytes(1), bytes(8), bytes(20), b"a" + bytes(9), b"{}" + bytes(8)]
 )
 def test_nuls_of_the_body_are_the_bodys(body: bytes) -> None:
-    stream = prelude.encode({"statusCode": 200}) + body
+    stream = encoded({"statusCode": 200}) + body
 
     assert parsed([stream]) == ({"statusCode": 200}, body)
     assert parsed(stream[i : i + 1] for i in range(len(stream))) == ({"statusCode": 200}, body)

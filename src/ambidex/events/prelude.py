@@ -10,9 +10,7 @@ Source: lambda/latest/dg/runtimes-custom.html,
 apigateway/latest/developerguide/response-transfer-mode-lambda.html
 """
 
-from collections.abc import Mapping
-from json import dumps, loads
-from typing import Any
+from json import loads
 
 from ambidex.errors import shown
 from ambidex.events.fields import EventError
@@ -22,11 +20,6 @@ DELIMITER = bytes(8)
 
 # API Gateway wants the delimiter within as many bytes. Source: response-transfer-mode-lambda.html
 LIMIT_BYTES = 16 * 1024
-
-
-def encode(prelude: Mapping[str, Any]) -> bytes:
-    """A prelude with its delimiter, as it goes in front of the body."""
-    return dumps(prelude, separators=(",", ":"), ensure_ascii=False).encode() + DELIMITER
 
 
 class Parser:
