@@ -7,8 +7,12 @@ import threading
 
 import pytest
 
+from ambidex.asgi.types import Receive, Scope, Send
+from ambidex.runtime import loop
 from ambidex.runtime.blocking_connection import BlockingConnection
+from ambidex.runtime.invocation import function
 from ambidex.runtime.messages import PeerError, next_request
+from ambidex.settings import from_environ
 from tests.runtime.misbehaving_peer import Peer, request, send
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -55,6 +59,37 @@ def test_the_event_loop_stands_still_until_the_answer_comes() -> None:
 
         assert asyncio.run(main()) == []
     assert ran == ["ran"]
+
+
+def test_what_an_app_leaves_running_has_a_turn_of_the_event_loop_after_each_event() -> None:
+    event = b"HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: r-1\r\nContent-Length: 2\r\n\r\n{}"
+    taken = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
+    turns: list[int] = []
+    left: list[asyncio.Task[None]] = []
+
+    async def leftover() -> None:
+        while True:
+            turns.append(1)
+            await asyncio.sleep(0)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if not left:
+            left.append(asyncio.create_task(leftover()))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"%d" % len(turns)})
+
+    one_event = [request, send(event), request, send(taken)]
+    with Peer([one_event * 5]).running() as peer:
+
+        async def main() -> None:
+            settings = from_environ({}).aws_lambda._replace(events_path="/events")
+            connection = BlockingConnection(peer.address)
+            with pytest.raises(PeerError):
+                await loop.run(connection, function(app, {}, settings), {})
+            connection.close()
+
+        asyncio.run(main())
+    assert len(turns) >= 5
 
 
 def test_what_waits_for_an_answer_can_be_interrupted_and_nothing_else() -> None:

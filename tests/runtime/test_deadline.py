@@ -115,6 +115,7 @@ def test_a_timer_that_comes_early_is_set_anew_and_nothing_is_cancelled() -> None
         clock = Clock()
         deadlines = Deadlines(0.25, clock)
         running = deadlines.begin(INVOCATION.deadline_ms)
+        running.task = asyncio.current_task()
         deadlines._look()  # as after a thaw, when the loop's clock has gone on
         seen = [running.is_expired]
         clock.now = NOW + 9.75
@@ -147,6 +148,7 @@ def test_an_event_that_has_ended_is_never_cancelled() -> None:
         clock = Clock()
         deadlines = Deadlines(0.25, clock)
         running = deadlines.begin(INVOCATION.deadline_ms)
+        running.task = asyncio.current_task()
         deadlines.end(running)
         clock.now = NOW + 20
         deadlines._look()

@@ -50,6 +50,9 @@ class Step(Enum):
     __hash__ = object.__hash__
 
 
+# Looked up for each event, and an enum takes its time to find its members.
+_COMPLETE, _START, _LAST_BODY = State.COMPLETE, Step.START, Step.LAST_BODY
+
 TRANSITIONS = {
     (State.WAITING, Step.START): State.STARTED,
     (State.WAITING, Step.RETURN): State.FAILED,
@@ -138,7 +141,8 @@ class Exchange:
         except Exception as error:  # noqa: BLE001 – the app's, and this is where it is answered for
             self._over(Step.RAISE, error)
         else:
-            self._over(Step.RETURN, None)
+            if self.state is not _COMPLETE:
+                self._over(Step.RETURN, None)
 
     async def receive(self) -> Message:
         """The request, whole; afterwards the disconnect, once the response is over."""
@@ -161,13 +165,13 @@ class Exchange:
         """
         kind = message["type"]
         if kind == "http.response.start":
-            state = self._after(Step.START, kind)
+            state = self._after(_START, kind)
             self._status, self._headers = _status(message), _headers(message.get("headers", ()))
             self.state = state
         elif kind == "http.response.body":
             chunk = _chunk(message)
             if not message.get("more_body", False):
-                state = self._after(Step.LAST_BODY, kind)
+                state = self._after(_LAST_BODY, kind)
                 self._chunks.append(chunk)
                 self.state = state
                 self._complete()
@@ -233,7 +237,8 @@ class Exchange:
 
     def _respond(self, response: Response) -> None:
         self._on_response(response)
-        self._set_completed()
+        if self._completed is not None:
+            self._set_completed()
 
     def _set_completed(self) -> None:
         if self._completed is not None and not self._completed.done():

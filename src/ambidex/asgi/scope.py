@@ -3,23 +3,26 @@
 Source: asgi.readthedocs.io/en/latest/specs/www.html#http-connection-scope
 """
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from ambidex.http import Request, header, port_number
+from ambidex.http import Request, port_number
 
 
 def http_scope(request: Request, state: dict[str, Any]) -> dict[str, Any]:
     """The scope of one HTTP request.
 
     Args:
-        request: the request; its path includes its root path, as ASGI wants it.
+        request: the request; its path includes its root path, as ASGI wants it, and the names of
+            its headers are in lower case.
         state: what the lifespan left; the request gets a shallow copy.
     """
-    path = request.path
+    path, root_path = request.path, request.root_path
     headers = list(request.headers)
+    first = dict(reversed(headers))  # of each name
     # A REST API leaves it out of its events; frameworks take a form without it for an empty one.
-    if request.body and header(request.headers, b"content-length") is None:
+    if request.body and b"content-length" not in first:
         headers.append((b"content-length", b"%d" % len(request.body)))
     return {
         "type": "http",
@@ -30,26 +33,27 @@ def http_scope(request: Request, state: dict[str, Any]) -> dict[str, Any]:
         "path": unquote(path) if "%" in path else path,
         "raw_path": path.encode("ascii"),
         "query_string": request.query,
-        "root_path": unquote(request.root_path),
+        "root_path": unquote(root_path) if "%" in root_path else root_path,
         "headers": headers,
         "client": request.client,
-        "server": server(request),
+        "server": server(request.scheme, first),
         "state": state.copy(),
     }
 
 
-def server(request: Request) -> tuple[str, int] | None:
+def server(scheme: str, headers: Mapping[bytes, bytes]) -> tuple[str, int] | None:
     """Host and port that the client asked for; None without a usable Host header.
 
     An ALB's health check has no Host; IPv6 addresses have brackets around them.
     """
-    host = (header(request.headers, b"host") or b"").decode("latin-1")
+    host = headers.get(b"host", b"").decode("latin-1")
     name, colon, port = host.rpartition(":")
     if not colon or "]" in port:
         name, port = host, ""
     name = name.strip("[]")
     if not name:
         return None
-    forwarded = (header(request.headers, b"x-forwarded-port") or b"").decode("latin-1")
-    default = 443 if request.scheme == "https" else 80
-    return name, port_number(port) or port_number(forwarded) or default
+    number = port_number(port) if port else None
+    if not number:
+        number = port_number(headers.get(b"x-forwarded-port", b"").decode("latin-1"))
+    return name, number or (443 if scheme == "https" else 80)

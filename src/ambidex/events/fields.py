@@ -1,6 +1,7 @@
 """Typed access to the JSON of an event or a result, with errors that name the field."""
 
 from collections.abc import Mapping
+from string import ascii_letters, digits
 from time import gmtime
 from typing import Any
 from urllib.parse import quote
@@ -11,6 +12,7 @@ Event = Mapping[str, Any]
 
 # What RFC 3986 allows in a path as it is; "%" is not among them.
 PATH_SAFE = "/:@!$&'()*+,;=~"
+_AS_THEY_ARE = f"{PATH_SAFE}-._{ascii_letters}{digits}"
 DEFAULT_STAGE = "$default"
 HTTP_VERSIONS = {"HTTP/1.0": "1.0", "HTTP/1.1": "1.1", "HTTP/2.0": "2"}
 PROTOCOLS = {version: protocol for protocol, version in HTTP_VERSIONS.items()}
@@ -31,15 +33,15 @@ def an_object(value: object, what: str) -> Event:
     Raises:
         EventError: it is none.
     """
-    # Asking for Mapping takes longer, and all JSON's objects are dicts.
-    if type(value) is not dict and not isinstance(value, Mapping):
+    if not isinstance(value, Mapping):
         raise EventError(f"{what} must be an object in the JSON, not {shown(value)}")
     return value
 
 
 def mapping(parent: Event, key: str) -> Event:
     """The object under `key`; missing and null are errors."""
-    return an_object(parent.get(key), key)
+    value = parent.get(key)  # nearly always a dict, and asking for Mapping takes longer
+    return value if type(value) is dict else an_object(value, key)
 
 
 def optional_mapping(parent: Event, key: str) -> Event:
@@ -57,7 +59,10 @@ def text(parent: Event, key: str) -> str:
 
 def optional_text(parent: Event, key: str) -> str:
     """The string under `key`; missing and null are empty."""
-    return "" if parent.get(key) is None else text(parent, key)
+    value = parent.get(key)
+    if type(value) is str:
+        return value
+    return "" if value is None else text(parent, key)
 
 
 def strings(value: object, key: str) -> tuple[str, ...]:
@@ -116,7 +121,10 @@ def encoded(path: str) -> str:
 
 def encoded_again(path: str) -> str:
     """A path that its source has percent-decoded, as a URL carries it."""
-    return quote(absolute(path).encode("utf-8", "surrogatepass"), safe=PATH_SAFE)
+    path = absolute(path)
+    if not path.strip(_AS_THEY_ARE):  # each character is one of these: `quote` finds it out slowly
+        return path
+    return quote(path.encode("utf-8", "surrogatepass"), safe=PATH_SAFE)
 
 
 def query_text(query: bytes) -> str:

@@ -3,13 +3,15 @@
 Source: elasticloadbalancing/latest/application/x-forwarded-headers.html
 """
 
-from ambidex.http import Headers, header, port_number
+from ambidex.http import Headers, port_number
 
 
 def scheme(headers: Headers, default: str) -> str:
     """The scheme that the client used, as the front door tells it in X-Forwarded-Proto."""
-    value = header(headers, b"x-forwarded-proto")
-    return value.decode() if value in (b"http", b"https") else default
+    for name, value in headers:
+        if name == b"x-forwarded-proto":
+            return value.decode() if value in (b"http", b"https") else default
+    return default
 
 
 def client(headers: Headers) -> tuple[str, int] | None:

@@ -15,7 +15,7 @@ others (adamchainz/apig-wsgi#426).
 from typing import Any, NamedTuple
 
 from ambidex.events import payload_2_0
-from ambidex.events.fields import Event, absolute, below, encoded, text
+from ambidex.events.fields import Event, absolute, below, encoded, mapping, text
 from ambidex.events.payload_2_0 import from_prelude as from_prelude
 from ambidex.events.payload_2_0 import to_prelude as to_prelude
 from ambidex.events.payload_2_0 import to_response as to_response
@@ -55,7 +55,8 @@ def to_request(event: Event, base_path: str = "") -> Request:
         EventError: a field is missing or of the wrong type.
     """
     path = encoded(absolute(text(event, "rawPath")))
-    return payload_2_0.to_request(event, path, below(path, base_path))
+    context = mapping(event, "requestContext")
+    return payload_2_0.to_request(event, context, path, below(path, base_path))
 
 
 def to_event(request: Request, door: FrontDoor) -> dict[str, Any]:

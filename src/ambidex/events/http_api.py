@@ -42,7 +42,7 @@ def to_request(event: Event, base_path: str = "") -> Request:
         EventError: a field is missing or of the wrong type.
     """
     context = mapping(event, "requestContext")
-    return payload_2_0.to_request(event, *_path(event, context, base_path))
+    return payload_2_0.to_request(event, context, *_path(event, context, base_path))
 
 
 def to_event(request: Request, door: FrontDoor) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def to_event(request: Request, door: FrontDoor) -> dict[str, Any]:
 def _path(event: Event, context: Event, base_path: str) -> tuple[str, str]:
     path = encoded_again(text(event, "rawPath"))
     stage = stage_path(context)
-    if not starts_with_segments(path, stage):
+    if stage and not starts_with_segments(path, stage):
         stage = ""
     rest = path[len(stage) :]
     is_below_base = bool(base_path) and starts_with_segments(rest, base_path)

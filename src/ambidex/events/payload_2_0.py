@@ -9,6 +9,7 @@ lambda/latest/dg/urls-invocation.html
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from json import dumps
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -48,18 +49,19 @@ class FrontDoor(NamedTuple):
     stage: str = DEFAULT_STAGE
 
 
-def to_request(event: Event, path: str, root_path: str) -> Request:
+def to_request(event: Event, context: Event, path: str, root_path: str) -> Request:
     """The request that an event stands for.
 
     Args:
         event: payload 2.0.
+        context: its `requestContext`.
         path: percent-encoded, with the root path in front.
         root_path: percent-encoded.
 
     Raises:
         EventError: a field is missing or of the wrong type.
     """
-    http = mapping(mapping(event, "requestContext"), "http")
+    http = mapping(context, "http")
     headers = _request_headers(event)
     address = optional_text(http, "sourceIp")
     return Request(
@@ -198,21 +200,26 @@ def _response_headers(result: Event) -> Headers:
 
 
 def _request_headers(event: Event) -> Headers:
-    headers = []
-    cookies = strings(event.get("cookies"), "cookies")
-    for name, value in optional_mapping(event, "headers").items():
-        try:
-            key, content = name.lower().encode("latin-1"), value.encode("latin-1")
-        except (AttributeError, UnicodeEncodeError):  # what is rare costs the others nothing
-            if not isinstance(value, str):
-                problem = f"the header {shown(name)} must be a string, not {shown(value)}"
-                raise EventError(problem) from None
-            key, content = header_bytes(name.lower()), header_bytes(value)
-        if key != b"cookie" or not cookies:
-            headers.append((key, content))
-    if cookies:
+    fields = optional_mapping(event, "headers")
+    try:
+        headers = [(_name(name), value.encode("latin-1")) for name, value in fields.items()]
+    except (AttributeError, UnicodeEncodeError):  # what is rare costs the others nothing
+        headers = [(_name(name), _value(value, name)) for name, value in fields.items()]
+    if cookies := strings(event.get("cookies"), "cookies"):
+        headers = [header for header in headers if header[0] != b"cookie"]
         headers.append((b"cookie", header_bytes("; ".join(cookies))))
     return tuple(headers)
+
+
+@lru_cache(maxsize=128)
+def _name(name: str) -> bytes:
+    return header_bytes(name.lower())
+
+
+def _value(value: object, name: str) -> bytes:
+    if not isinstance(value, str):
+        raise EventError(f"the header {shown(name)} must be a string, not {shown(value)}")
+    return header_bytes(value)
 
 
 def _query_parameters(query: str) -> dict[str, str]:

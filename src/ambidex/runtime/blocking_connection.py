@@ -14,7 +14,7 @@ import socket
 from ambidex.runtime.connection import BrokenAnswerError
 from ambidex.runtime.messages import PeerError, Reply, ReplyParser, whole_reply
 
-_READ_BYTES = 256 * 1024
+_READ_BYTES = 16 * 1024
 
 
 class BlockingConnection:
@@ -41,12 +41,14 @@ class BlockingConnection:
 
     def start(self, request: bytes) -> None:
         """Send a request if the connection is open; `reply` has its answer."""
-        self.unsent = self._request = request
-        if self._socket is None:
-            return
-        if self._poll.poll(0):  # it is closed, or says what nobody has asked for
+        # If it can be read, it is closed, or says what nobody has asked for.
+        if self._socket is not None and self._poll.poll(0):
             self.close()
-        else:
+        self._start(request)
+
+    def _start(self, request: bytes) -> None:
+        self.unsent = self._request = request
+        if self._socket is not None:
             self._send(self._socket, request)
 
     async def reply(self) -> Reply:
@@ -56,8 +58,11 @@ class BlockingConnection:
             PeerError: nobody answers, or what answers is not the Runtime API.
             asyncio.CancelledError: `interrupt` was called.
         """
+        connection = self._socket
+        if connection is None or not self._is_sent:
+            connection = self._sent()
         try:
-            reply = self._answer(self._sent())
+            reply = self._answer(connection)
         except BrokenAnswerError:
             if not self._request.startswith(b"POST"):
                 raise
@@ -71,7 +76,7 @@ class BlockingConnection:
 
     async def call(self, request: bytes) -> Reply:
         """Send a request and wait for its answer; see `reply`."""
-        self.start(request)
+        self._start(request)
         return await self.reply()
 
     def interrupt(self) -> None:
@@ -88,12 +93,11 @@ class BlockingConnection:
         self._is_sent = False
 
     def _sent(self) -> socket.socket:
-        """The connection, on which the request has been sent."""
-        if self._socket is None or not self._is_sent:
-            self.close()
-            self._socket = connection = self._connected()
-            self._send(connection, self._request)
-        return self._socket
+        """A new connection, on which the request has been sent."""
+        self.close()
+        self._socket = connection = self._connected()
+        self._send(connection, self._request)
+        return connection
 
     def _connected(self) -> socket.socket:
         name, _, port = self.host.rpartition(":")

@@ -37,6 +37,7 @@ class Running:
     """An event at work.
 
     Attributes:
+        task: the one that is cancelled; nobody can while it is in its first step.
         ends_s: when Lambda gives up.
         due_s: when the task is cancelled.
         late_s: when it is the watchdog's turn.
@@ -50,6 +51,7 @@ class Running:
     """
 
     # Here, not in __init__, for each event has one of these, and few need more than the defaults.
+    task: "asyncio.Task[Any] | None" = None
     ends_s = due_s = late_s = inf
     is_expired = is_posted = was_answered = is_late = False
     stream: "ResponseStream | None" = None
@@ -58,11 +60,9 @@ class Running:
 
     def __init__(
         self,
-        task: "asyncio.Task[Any] | None",
         invocation: "Invocation | None",
         connection: "Connection | BlockingConnection | None",
     ) -> None:
-        self.task = task
         self.invocation = invocation
         self.connection = connection
         self._unclaimed = [None]
@@ -117,14 +117,14 @@ class Deadlines:
         invocation: "Invocation | None" = None,
         connection: "Connection | BlockingConnection | None" = None,
     ) -> Running:
-        """Take note of an event, whose task is the current one.
+        """Take note of an event; the task in which it is at work is for the caller to say.
 
         Args:
             deadline_ms: Lambda's, as Unix time in milliseconds; 0 if it has told none.
             invocation: the event; none under AWS's own runtime.
             connection: where its result is posted.
         """
-        running = Running(asyncio.current_task(), invocation, connection)
+        running = Running(invocation, connection)
         self.running[running] = None
         if deadline_ms and self._margin_s:
             now = self._clock()
@@ -132,7 +132,9 @@ class Deadlines:
             left_s = ends_s - now
             # A deadline that is past says that a clock is wrong, for Lambda would have given up.
             if left_s > 0:
-                margin_s = min(self._margin_s, left_s * _MOST_OF_THE_TIME)
+                margin_s, most_s = self._margin_s, left_s * _MOST_OF_THE_TIME
+                if margin_s > most_s:
+                    margin_s = most_s
                 running.ends_s = ends_s
                 running.due_s = due_s = ends_s - margin_s
                 running.late_s = ends_s - margin_s * _FOR_THE_APP

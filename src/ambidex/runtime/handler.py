@@ -95,6 +95,7 @@ class Handler:
             self._function = await self._started()
         answers: list[Answer] = []
         running = self._deadlines.begin(_deadline_ms(context))
+        running.task = asyncio.current_task()
 
         def on_answer(answer: Answer) -> None:
             running.is_posted = True

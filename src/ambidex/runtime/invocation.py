@@ -174,7 +174,8 @@ def result(function: Function, answer: Answer) -> Any:  # noqa: ANN401 – any J
     value = source.to_result(response)
     if len(response.body) <= _SMALL_BODY_BYTES and len(response.headers) < 100:
         return value
-    return _too_large(source, len(dumps(value))) or value
+    result_bytes = len(dumps(value))
+    return _too_large(source, result_bytes) if result_bytes > source.result_bytes else value
 
 
 def result_json(function: Function, answer: Answer) -> bytes:
@@ -187,8 +188,9 @@ def result_json(function: Function, answer: Answer) -> bytes:
     if source is None or response.status in function.failing_statuses:
         return _json_or_error(function, answer)
     document = dumps(source.to_result(response))
-    too_large = _too_large(source, len(document))
-    return dumps(too_large) if too_large else document
+    if len(document) <= source.result_bytes:
+        return document
+    return dumps(_too_large(source, len(document)))
 
 
 def _json_or_error(function: Function, answer: Answer) -> bytes:
@@ -199,9 +201,7 @@ def _json_or_error(function: Function, answer: Answer) -> bytes:
     return event_request.to_result(answer.request, answer.response)
 
 
-def _too_large(source: Source, result_bytes: int) -> dict[str, Any] | None:
-    if result_bytes <= source.result_bytes:
-        return None
+def _too_large(source: Source, result_bytes: int) -> dict[str, Any]:
     logger.error(
         "the response makes a result of %d bytes, %d are allowed: %s",
         result_bytes,

@@ -8,7 +8,8 @@ Source: lambda/latest/dg/runtimes-custom.html, lambda/latest/dg/lambda-runtime-e
 
 import asyncio
 import logging
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Generator, Mapping, MutableMapping
+from types import coroutine
 from typing import TYPE_CHECKING
 
 from ambidex.events.detect import Prelude
@@ -19,6 +20,7 @@ from ambidex.runtime.blocking_connection import BlockingConnection
 from ambidex.runtime.connection import Connection
 from ambidex.runtime.context import LambdaContext, variables
 from ambidex.runtime.deadline import Deadlines, Running
+from ambidex.runtime.eager_task import eager_task
 from ambidex.runtime.errors import InvocationError, error_document
 from ambidex.runtime.event_json import MalformedEventError, loads
 from ambidex.runtime.invocation import Answer, Function, invoke, is_streamed, result_json
@@ -62,6 +64,13 @@ async def run(
             from ambidex.runtime import too_late
 
             await too_late.leave_if_threads_are_at_work(running)
+        # What the app has left running has its turn, for the wait for an event may hold the loop.
+        await _turn_of_the_loop()
+
+
+@coroutine
+def _turn_of_the_loop() -> Generator[None, None, None]:
+    yield  # asyncio.sleep(0), in half its time
 
 
 async def turn(
@@ -93,10 +102,11 @@ async def turn(
     attempt = _Attempt(connection, function, invocation, deadlines)
     try:
         # A task of its own, so that context variables that the app sets end with the request.
-        await asyncio.create_task(_answer(attempt, variables))
+        attempt.running.task = task = eager_task(_answer(attempt, variables))
+        await task
     except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
+        own_task = asyncio.current_task()
+        if own_task is None or own_task.cancelling():
             raise
         attempt.cancelled(error)
     running = attempt.running

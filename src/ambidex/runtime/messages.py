@@ -7,6 +7,7 @@ Source: lambda/latest/dg/runtimes-api.html
 """
 
 from enum import Enum, auto
+from functools import lru_cache
 from typing import ClassVar, NamedTuple
 
 from ambidex.errors import AmbidexError, shown
@@ -116,24 +117,24 @@ def parse_invocation(reply: Reply) -> Invocation:
     Raises:
         PeerError: the answer is none.
     """
-    headers = reply.headers
-    request_id = _text(headers, b"lambda-runtime-aws-request-id")
+    header = reply.headers.get
+    request_id = header(b"lambda-runtime-aws-request-id", b"").decode("latin-1")
     if reply.status != 200 or not request_id:
         raise PeerError(
             f"the Runtime API answered invocation/next with status {reply.status} and request id "
             f"{request_id!r}: {shown(reply.body)}"
         )
-    deadline = _text(headers, b"lambda-runtime-deadline-ms")
+    deadline = header(b"lambda-runtime-deadline-ms", b"")
     return Invocation(
         request_id,
         reply.body,
-        _text(headers, b"lambda-runtime-invocation-id"),
-        int(deadline) if deadline.isdecimal() else 0,
-        _text(headers, b"lambda-runtime-invoked-function-arn"),
-        _text(headers, b"lambda-runtime-trace-id"),
-        _text(headers, b"lambda-runtime-client-context"),
-        _text(headers, b"lambda-runtime-cognito-identity"),
-        _text(headers, b"lambda-runtime-aws-tenant-id"),
+        header(b"lambda-runtime-invocation-id", b"").decode("latin-1"),
+        int(deadline) if deadline.isdigit() else 0,
+        header(b"lambda-runtime-invoked-function-arn", b"").decode("latin-1"),
+        header(b"lambda-runtime-trace-id", b"").decode("latin-1"),
+        header(b"lambda-runtime-client-context", b"").decode("latin-1"),
+        header(b"lambda-runtime-cognito-identity", b"").decode("latin-1"),
+        header(b"lambda-runtime-aws-tenant-id", b"").decode("latin-1"),
     )
 
 
@@ -142,6 +143,14 @@ def whole_reply(data: bytes) -> Reply | None:
 
     Nearly all answers come in one piece and with their length; `ReplyParser` takes all others.
     """
+    return _same_reply(data) if len(data) <= _SHORT_BYTES else _whole_reply(data)
+
+
+# What says that a result has been taken is the same each time.
+_SHORT_BYTES = 256
+
+
+def _whole_reply(data: bytes) -> Reply | None:
     head, separator, body = data.partition(b"\r\n\r\n")
     if not separator or not head.startswith(b"HTTP/1.1 "):
         return None
@@ -160,6 +169,8 @@ def whole_reply(data: bytes) -> Reply | None:
         return None
     return Reply(int(status), headers, body, True)
 
+
+_same_reply = lru_cache(maxsize=2)(_whole_reply)
 
 _PLAIN_STATUSES = frozenset({b"200", b"202", b"400", b"403", b"410", b"413", b"500"})
 _CONNECTION = frozenset({b"connection", b"transfer-encoding"})
@@ -352,7 +363,3 @@ def _hexadecimal(digits: bytes) -> int:
     if not digits or digits.strip(_HEX_DIGITS) or len(digits) > 16:
         raise PeerError(f"the Runtime API sent {shown(digits)} for a length")
     return int(digits, 16)
-
-
-def _text(headers: dict[bytes, bytes], name: bytes) -> str:
-    return headers.get(name, b"").decode("latin-1")
