@@ -17,7 +17,7 @@ from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from ambidex.errors import shown
-from ambidex.events import body, multi_value
+from ambidex.events import base64, body, multi_value
 from ambidex.events.fields import (
     Event,
     EventError,
@@ -147,7 +147,7 @@ def _event_body(request: Request) -> tuple[str, bool]:
     if not request.body:
         return "", False
     if header(request.headers, b"content-encoding") is not None:
-        return body.encode_base64(request.body), True
+        return base64.encode(request.body), True
     return body.encode_event(request.body, request.headers)
 
 

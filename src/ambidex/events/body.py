@@ -1,12 +1,11 @@
 """Bodies in JSON: as text where that is exact and no longer, else as base64."""
 
 import re
-from binascii import Error as Base64Error
-from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
 from typing import Any
 
 from ambidex.errors import shown
+from ambidex.events import base64
 from ambidex.events.fields import EventError
 from ambidex.http import Headers, header
 
@@ -20,6 +19,9 @@ _TEXT_TYPE = re.compile(rb"\s*(text/|application/(json|javascript|xml)\s*(;|$))"
 _PLAIN = bytes(set(range(0x20, 0x100)) - set(b'"\\'))
 _SHORT = bytes(set(range(0x100)) - set(b'"\\\b\f\n\r\t'))
 
+# From here on text may take another way into its JSON.
+_LARGE_BYTES = 64 * 1024
+
 
 def encode_result(body: bytes) -> tuple[str, bool]:
     """A response's body as JSON carries it.
@@ -31,13 +33,17 @@ def encode_result(body: bytes) -> tuple[str, bool]:
     text, is_base64 = encode_text(body)
     if is_base64:
         return text, True
-    escaped = len(body.translate(None, _PLAIN))
+    escaped = body.translate(None, _PLAIN)
     most_bytes = 4 * ((len(body) + 2) // 3)
-    if len(body) + 5 * escaped > most_bytes:  # only then does it matter how long each escape is
-        short = len(body.translate(None, _SHORT))
-        json_bytes = len(body) + short + 5 * (escaped - short)
+    if len(body) + 5 * len(escaped) > most_bytes:  # only then does it matter how long each is
+        short = len(escaped.translate(None, _SHORT))
+        json_bytes = len(body) + short + 5 * (len(escaped) - short)
         if json_bytes > most_bytes:
-            return encode_base64(body), True
+            return base64.encode(body), True
+    if len(body) >= _LARGE_BYTES and not text.isascii():
+        from ambidex.events.large_text import large_text
+
+        text = large_text(text, body, escaped)
     return text, False
 
 
@@ -46,12 +52,7 @@ def encode_text(body: bytes) -> tuple[str, bool]:
     try:
         return body.decode(), False
     except UnicodeDecodeError:
-        return encode_base64(body), True
-
-
-def encode_base64(body: bytes) -> str:
-    """A body as base64."""
-    return b2a_base64(body, newline=False).decode()
+        return base64.encode(body), True
 
 
 def encode_event(body: bytes, headers: Headers) -> tuple[str, bool]:
@@ -63,7 +64,7 @@ def encode_event(body: bytes, headers: Headers) -> tuple[str, bool]:
     """
     if _TEXT_TYPE.match(header(headers, b"content-type") or b""):
         return encode_text(body)
-    return encode_base64(body), True
+    return base64.encode(body), True
 
 
 def decode(container: Mapping[str, Any], base64_key: str = "isBase64Encoded") -> bytes:
@@ -84,6 +85,6 @@ def decode(container: Mapping[str, Any], base64_key: str = "isBase64Encoded") ->
     if not container.get(base64_key):
         return body.encode("utf-8", "surrogatepass")
     try:
-        return a2b_base64(body)
-    except (Base64Error, ValueError) as error:
+        return base64.decode(body)
+    except ValueError as error:
         raise EventError(f"body says {base64_key} and is not base64: {error}") from None

@@ -27,7 +27,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ambidex.errors import shown
-from ambidex.events import body, payload_1_0
+from ambidex.events import base64, body, payload_1_0
 from ambidex.events.fields import (
     Event,
     EventError,
@@ -105,7 +105,7 @@ def to_event(request: Request, door: FrontDoor) -> dict[str, Any]:
     if request.body:
         content_type = header(request.headers, b"content-type") or _JSON[1]
         if is_binary(content_type.decode("latin-1"), door.binary_media_types):
-            event["body"], event["isBase64Encoded"] = body.encode_base64(request.body), True
+            event["body"], event["isBase64Encoded"] = base64.encode(request.body), True
         else:
             event["body"] = request.body.decode("utf-8", "replace")
     return event

@@ -14,7 +14,9 @@ import socket
 from ambidex.runtime.connection import BrokenAnswerError
 from ambidex.runtime.messages import PeerError, Reply, ReplyParser, whole_reply
 
+# Nearly all events are smaller; of those that are not, more is read at once from here on.
 _READ_BYTES = 16 * 1024
+_MORE_BYTES = 256 * 1024
 
 
 class BlockingConnection:
@@ -152,12 +154,14 @@ class BlockingConnection:
         self._is_sent = False
         parser: ReplyParser | None = None
         reply: Reply | None = None
+        read_bytes = _READ_BYTES
         try:
-            while reply is None and (data := self._received(connection)):
+            while reply is None and (data := self._received(connection, read_bytes)):
                 reply = whole_reply(data) if parser is None else None
                 if reply is None:
                     parser = parser or ReplyParser()
                     reply = parser.feed(data)
+                    read_bytes = _MORE_BYTES
             if reply is None and parser is not None:
                 reply = parser.end()
         except OSError:
@@ -172,12 +176,12 @@ class BlockingConnection:
             raise BrokenAnswerError("the Runtime API closed the connection in its answer")
         return reply
 
-    def _received(self, connection: socket.socket) -> bytes:
+    def _received(self, connection: socket.socket, most_bytes: int) -> bytes:
         """Bytes; none at the end."""
         self._is_waiting = True
         try:
             if self._is_interrupted:  # looked at last, for a signal may come at any moment
                 raise asyncio.CancelledError
-            return connection.recv(_READ_BYTES)
+            return connection.recv(most_bytes)
         finally:
             self._is_waiting = False

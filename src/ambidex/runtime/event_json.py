@@ -10,9 +10,8 @@ try:
     import orjson
 except ImportError:  # the image works without it
     _fast_loads: Callable[[bytes], Any] | None = None
-    _fast_dumps: Callable[[Any], bytes] | None = None
 else:
-    _fast_loads, _fast_dumps = orjson.loads, orjson.dumps
+    _fast_loads = orjson.loads
 
 # orjson makes floats of integers above 64 bit; those have 19 digits or more. Digits are looked for
 # by making zeros of them all, for a regular expression takes ten times as long.
@@ -74,9 +73,17 @@ def is_json(document: bytes) -> bool:
 
 def dumps(value: Any) -> bytes:  # noqa: ANN401 – any JSON
     """A result as JSON, not escaped beyond what JSON demands."""
-    if _fast_dumps is not None:
-        return _fast_dumps(value)
+    if _fast_loads is not None:
+        return orjson.dumps(value, _fragment, orjson.OPT_PASSTHROUGH_SUBCLASS)
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _fragment(value: object) -> "orjson.Fragment":
+    from ambidex.events.large_text import LargeText
+
+    if isinstance(value, LargeText):
+        return orjson.Fragment(value.json())
+    raise TypeError
 
 
 def _no_json(constant: str) -> None:

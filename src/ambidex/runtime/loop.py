@@ -24,6 +24,7 @@ from ambidex.runtime.eager_task import eager_task
 from ambidex.runtime.errors import InvocationError, error_document
 from ambidex.runtime.event_json import MalformedEventError, loads
 from ambidex.runtime.invocation import Answer, Function, invoke, is_streamed, result_json
+from ambidex.runtime.kept_memory import LARGE_BYTES, keep_memory
 from ambidex.runtime.messages import Invocation, PeerError, Reply
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ async def turn(
     Raises:
         PeerError: see `run`.
     """
+    if len(invocation.event) >= LARGE_BYTES:
+        keep_memory()
     _trace(invocation, environ)
     enter(invocation.request_id, invocation.trace_id, invocation.tenant_id)
     attempt = _Attempt(connection, function, invocation, deadlines)
@@ -195,6 +198,8 @@ class _Attempt:
         if self.running.claim():
             self.running.is_posted = True
             self.connection.start(request)
+            if len(request) >= LARGE_BYTES:
+                keep_memory()
 
 
 def answer_request(host: str, function: Function, invocation: Invocation, answer: Answer) -> bytes:
