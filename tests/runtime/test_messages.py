@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ambidex.runtime import messages
-from ambidex.runtime.messages import Invocation, PeerError, Reply, ReplyParser, whole_reply
+from ambidex.runtime.messages import Invocation, PeerError, Reply, whole_reply
+from ambidex.runtime.reply_parser import ReplyParser
 
 EVENT = b'{"a": 1}'
 SIZED = b"HTTP/1.1 200 OK\r\nX-A: 1\r\nContent-Length: 8\r\n\r\n" + EVENT

@@ -10,9 +10,13 @@ What is sent again and what is not is as in `ambidex.runtime.connection`.
 import asyncio
 import select
 import socket
+from typing import TYPE_CHECKING
 
-from ambidex.runtime.connection import BrokenAnswerError
-from ambidex.runtime.messages import PeerError, Reply, ReplyParser, whole_reply
+from ambidex.runtime.connection import BrokenAnswerError, new_parser
+from ambidex.runtime.messages import PeerError, Reply, whole_reply
+
+if TYPE_CHECKING:
+    from ambidex.runtime.reply_parser import ReplyParser
 
 # Nearly all events are smaller; of those that are not, more is read at once from here on.
 _READ_BYTES = 16 * 1024
@@ -159,7 +163,7 @@ class BlockingConnection:
             while reply is None and (data := self._received(connection, read_bytes)):
                 reply = whole_reply(data) if parser is None else None
                 if reply is None:
-                    parser = parser or ReplyParser()
+                    parser = parser or new_parser()
                     reply = parser.feed(data)
                     read_bytes = _MORE_BYTES
             if reply is None and parser is not None:

@@ -5,9 +5,12 @@ answer. Source: lambda/latest/dg/runtimes-api.html
 """
 
 import asyncio
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from ambidex.runtime.messages import PeerError, Reply, ReplyParser, whole_reply
+from ambidex.runtime.messages import PeerError, Reply, whole_reply
+
+if TYPE_CHECKING:
+    from ambidex.runtime.reply_parser import ReplyParser
 
 
 class BrokenAnswerError(PeerError):
@@ -146,6 +149,13 @@ class Connection:
         return wire
 
 
+def new_parser() -> "ReplyParser":
+    """A parser for what is no plain answer."""
+    from ambidex.runtime.reply_parser import ReplyParser
+
+    return ReplyParser()
+
+
 class _Wire(asyncio.Protocol):
     def __init__(self) -> None:
         self.is_open = False
@@ -221,7 +231,7 @@ class _Wire(asyncio.Protocol):
         try:
             reply = whole_reply(data) if self._parser is None else None
             if reply is None:
-                self._parser = self._parser or ReplyParser()
+                self._parser = self._parser or new_parser()
                 reply = self._parser.feed(data)
         except PeerError as error:
             self._settle(error)

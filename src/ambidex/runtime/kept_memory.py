@@ -10,9 +10,6 @@ Source: mallopt(3), "Dynamic mmap threshold" (glibc; others take no notice)
 
 from functools import cache
 
-LARGE_BYTES = 128 * 1024
-"""From here on an event or a result has blocks that are given back."""
-
 # Twice this is what stays; it takes in the blocks that bodies of Lambda's 6 MB need.
 _BLOCK_BYTES = 16 * 1024 * 1024
 

@@ -24,13 +24,15 @@ from ambidex.runtime.eager_task import eager_task
 from ambidex.runtime.errors import InvocationError, error_document
 from ambidex.runtime.event_json import MalformedEventError, loads
 from ambidex.runtime.invocation import Answer, Function, invoke, is_streamed, result_json
-from ambidex.runtime.kept_memory import LARGE_BYTES, keep_memory
 from ambidex.runtime.messages import Invocation, PeerError, Reply
 
 if TYPE_CHECKING:
     from ambidex.runtime.response_stream import ResponseStream
 
 logger = logging.getLogger("ambidex")
+
+# From here on an event or a result has blocks that the C library gives back to the kernel.
+_LARGE_BYTES = 128 * 1024
 
 _TRACE_ID = "_X_AMZN_TRACE_ID"
 
@@ -98,8 +100,8 @@ async def turn(
     Raises:
         PeerError: see `run`.
     """
-    if len(invocation.event) >= LARGE_BYTES:
-        keep_memory()
+    if len(invocation.event) >= _LARGE_BYTES:
+        _keep_memory()
     _trace(invocation, environ)
     enter(invocation.request_id, invocation.trace_id, invocation.tenant_id)
     attempt = _Attempt(connection, function, invocation, deadlines)
@@ -198,8 +200,8 @@ class _Attempt:
         if self.running.claim():
             self.running.is_posted = True
             self.connection.start(request)
-            if len(request) >= LARGE_BYTES:
-                keep_memory()
+            if len(request) >= _LARGE_BYTES:
+                _keep_memory()
 
 
 def answer_request(host: str, function: Function, invocation: Invocation, answer: Answer) -> bytes:
@@ -229,6 +231,12 @@ def _prelude(answer: Answer) -> Prelude:
     assert answer.source is not None
     assert answer.source.to_prelude is not None
     return answer.source.to_prelude
+
+
+def _keep_memory() -> None:
+    from ambidex.runtime.kept_memory import keep_memory
+
+    keep_memory()
 
 
 def _trace(invocation: Invocation, environ: MutableMapping[str, str]) -> None:

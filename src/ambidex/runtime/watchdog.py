@@ -20,7 +20,7 @@ from time import time
 from ambidex.log import context
 from ambidex.runtime.deadline import Deadlines, Running
 from ambidex.runtime.invocation import Function
-from ambidex.runtime.messages import PeerError, Reply, ReplyParser
+from ambidex.runtime.messages import PeerError, Reply
 
 logger = logging.getLogger("ambidex")
 
@@ -179,6 +179,8 @@ def post(host: str, request: bytes, timeout_s: float) -> Reply:
         PeerError: what answers is not the Runtime API.
     """
     name, _, port = host.rpartition(":")
+    from ambidex.runtime.reply_parser import ReplyParser
+
     parser = ReplyParser()
     with socket.create_connection((name.strip("[]"), int(port)), timeout_s) as connection:
         connection.sendall(request)
