@@ -163,7 +163,7 @@ def test_what_is_logged_is_marked_with_request_trace_and_tenant_of_each_event() 
     seen: list[tuple[str, str, str]] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        request_id, tenant_id = log_context.request_id.get(), log_context.tenant_id.get()
+        request_id, tenant_id = log_context.request_id(), log_context.tenant_id()
         seen.append((request_id, log_context.trace_id(), tenant_id))
         await ok(scope, receive, send)
 

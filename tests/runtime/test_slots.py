@@ -111,7 +111,7 @@ def test_what_is_of_a_request_stays_with_it_however_requests_overlap(
     seen: list[tuple[str, ...]] = []
 
     def of_the_request(scope: Scope) -> tuple[str, ...]:
-        return scope["aws.context"].aws_request_id, logged_id.get(), variable.get()
+        return scope["aws.context"].aws_request_id, logged_id(), variable.get()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         request_id = scope["aws.context"].aws_request_id
@@ -258,7 +258,7 @@ def test_what_is_logged_between_two_requests_is_of_neither(
     ids: list[str] = []
 
     def keep(_record: logging.LogRecord) -> bool:
-        ids.append(logged_id.get())
+        ids.append(logged_id())
         return True
 
     async def test(api: HeldRuntimeApi, _slots: Slots, _running: object) -> None:

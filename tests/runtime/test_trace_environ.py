@@ -135,7 +135,7 @@ def test_endpoints_that_starlette_runs_in_threads_overlap_and_see_their_own_ids(
 
     def endpoint(request: Request) -> PlainTextResponse:
         barrier.wait(60)  # nobody passes before all have come
-        return PlainTextResponse(f"{os.environ[TRACE_ID]} {request_id.get()}")
+        return PlainTextResponse(f"{os.environ[TRACE_ID]} {request_id()}")
 
     app = Starlette(routes=[Route("/", endpoint)])
 

@@ -82,7 +82,10 @@ def _log(scope: Scope, status: int, started_s: float) -> None:
     arguments = (scope["method"], target, status)
     # Made here, for `logger.info` looks up the line that calls it, which tells nothing.
     record = logging.LogRecord(ACCESS, logging.INFO, "", 0, "%s %s %d", arguments, None)
-    record.__dict__.update((key, value) for key, value in fields.items() if value not in ("", None))
+    there = record.__dict__
+    for key, value in fields.items():
+        if value is not None and value != "":
+            there[key] = value
     logger.handle(record)
 
 

@@ -6,6 +6,7 @@ an exception are those of awslambdaric 4.2.
 
 import logging
 import traceback
+from itertools import islice
 from time import gmtime, strftime
 from types import TracebackType
 from typing import Any
@@ -17,6 +18,7 @@ from ambidex.log.record_json import dumps
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 # What a record has by itself; all else is the app's. The last three are formatters' and uvicorn's.
+_OWN_COUNT = len(vars(logging.makeLogRecord({})))
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {
     "asctime",
     "color_message",
@@ -48,17 +50,19 @@ class JsonFormatter(logging.Formatter):
             "message": record.msg if is_object else record.getMessage(),
             "logger": record.name,
         }
-        if request_id := context.request_id.get():
+        if request_id := context.request_id():
             document["requestId"] = request_id
         if trace_id := context.trace_id():
             document["traceId"] = trace_id
-        if tenant_id := context.tenant_id.get():
+        if tenant_id := context.tenant_id():
             document["tenantId"] = tenant_id
         if record.stack_info:
             document["stackInfo"] = record.stack_info
         if record.exc_info and record.exc_info[1] is not None:
             document |= _error(record, record.exc_info)
-        for key, value in vars(record).items():
+        # Its own come first, unless it is of another class.
+        first = _OWN_COUNT if type(record) is logging.LogRecord else 0
+        for key, value in islice(vars(record).items(), first, None):
             if key not in _OWN:
                 document.setdefault(key, value)
         return dumps(document)

@@ -64,10 +64,10 @@ class Connection:
         self._request = b""  # it cannot be sent once more
         self._wire.send(data, is_whole=False)
 
-    def write(self, *pieces: bytes) -> None:
+    def write(self, data: bytes) -> None:
         """Send more of the body of a request that was begun."""
         assert self._wire is not None
-        self._wire.write(pieces)
+        self._wire.write(data)
 
     async def room(self) -> None:
         """Wait until the peer has taken most of what was written."""
@@ -185,8 +185,10 @@ class _Wire(asyncio.Protocol):
         self._waiter = asyncio.get_running_loop().create_future()
         self._transport.write(request)
 
-    def write(self, pieces: tuple[bytes, ...]) -> None:
-        self._transport.writelines(pieces)
+    def write(self, data: bytes) -> None:
+        # `writelines` would copy less, but asyncio's tells nobody to wait in Python 3.12.0 to
+        # 3.12.8, 3.13.0 and 3.13.1 (CVE-2024-12254): a whole response would be in memory.
+        self._transport.write(data)
 
     def end(self, data: bytes) -> None:
         self._is_whole = True

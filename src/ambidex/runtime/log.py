@@ -26,7 +26,7 @@ from ambidex.log.controls import ACCESS, controls, set_levels
 
 class _Formatter(AppTraceFormatter):
     def format(self, record: logging.LogRecord) -> str:
-        text = f"[{record.levelname}]\t{request_id.get() or '-'}\t{super().format(record)}"
+        text = f"[{record.levelname}]\t{request_id() or '-'}\t{super().format(record)}"
         return text.replace("\n", "\r")
 
 

@@ -26,8 +26,6 @@ STREAM_BYTES = 200 * 1024 * 1024
 _ERROR_TYPE = "Lambda-Runtime-Function-Error-Type"
 _ERROR_BODY = "Lambda-Runtime-Function-Error-Body"
 _END = b"0\r\n\r\n"
-# A piece up to this size is copied into its chunk, for one short write costs less than three.
-_COPIED_BYTES = 64 * 1024
 
 
 def whole(host: str, invocation: Invocation, response: Response, prelude: Prelude) -> bytes:
@@ -92,8 +90,6 @@ class ResponseStream:
             self._is_begun = True
             head = _request_head(self._connection.host, self._invocation)
             self._connection.begin(head + chunk(self._head + piece))
-        elif len(piece) > _COPIED_BYTES:
-            self._connection.write(b"%x\r\n" % len(piece), piece, b"\r\n")
         elif piece:
             self._connection.write(chunk(piece))
         await self._connection.room()

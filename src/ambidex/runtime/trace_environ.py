@@ -14,7 +14,7 @@ Source: lambda/latest/dg/lambda-managed-instances-python-runtime.html, "Request 
 import os
 from collections.abc import Iterator
 
-from ambidex.log.context import trace_header
+from ambidex.log.context import set_trace_header, trace_header
 
 TRACE_ID = "_X_AMZN_TRACE_ID"
 
@@ -23,32 +23,32 @@ class _TraceEnviron(os._Environ[str]):  # noqa: SLF001 – os has no other name 
     def __getitem__(self, key: str) -> str:
         if key != TRACE_ID:
             return super().__getitem__(key)
-        value = trace_header.get()
+        value = trace_header()
         if not value:
             raise KeyError(key)
         return value
 
     def __setitem__(self, key: str, value: str) -> None:
         if key == TRACE_ID:
-            trace_header.set(value)
+            set_trace_header(value)
         else:
             super().__setitem__(key, value)
 
     def __delitem__(self, key: str) -> None:
         if key != TRACE_ID:
             super().__delitem__(key)
-        elif trace_header.get():
-            trace_header.set("")
+        elif trace_header():
+            set_trace_header("")
         else:
             raise KeyError(key)
 
     def __iter__(self) -> Iterator[str]:
         yield from super().__iter__()
-        if trace_header.get():
+        if trace_header():
             yield TRACE_ID
 
     def __len__(self) -> int:
-        return super().__len__() + bool(trace_header.get())
+        return super().__len__() + bool(trace_header())
 
 
 def install() -> None:

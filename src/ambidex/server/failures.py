@@ -5,6 +5,7 @@ and a load balancer may have sent the next request down it already: that one wou
 """
 
 import logging
+from collections.abc import Awaitable
 
 from ambidex.asgi.types import App, Message, Receive, Scope, Send
 
@@ -43,10 +44,10 @@ class Failures:
             return
         has_started = False
 
-        async def noted(message: Message) -> None:
+        def noted(message: Message) -> Awaitable[None]:
             nonlocal has_started
             has_started = True
-            await send(message)
+            return send(message)
 
         try:
             await self._app(scope, receive, noted)

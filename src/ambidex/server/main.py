@@ -5,6 +5,7 @@ has explicitly installed signal handlers" (kill(2)). So the handlers come first,
 time to import after them: asyncio, uvicorn, the app.
 """
 
+import gc
 import os
 import signal
 from collections.abc import Mapping
@@ -72,7 +73,12 @@ def _serve(app_name: str, environ: Mapping[str, str]) -> None:
             raise
         raise UvicornMissingError from None
     of_lambda = settings.aws_lambda
+    # As on Lambda: what is imported stays, and is never looked at for garbage. With many requests
+    # at a time there is a look in each turn of the event loop.
+    gc.disable()
     app = load(app_name or settings.app)
+    gc.freeze()
+    gc.enable()
     try:
         run(closed(app, of_lambda.events_path, of_lambda.base_path), ecs, id_header)
     except ListenError as error:
