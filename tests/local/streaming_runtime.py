@@ -64,6 +64,8 @@ def fill(stream):
 
 
 def post(request_id, script):
+    if "gate" in script:
+        open(script["gate"]).read()
     stream = socket.create_connection((host, int(port)))
     path = script.get("path", "response")
     headers = {"Host": host, **script.get("headers", {})}

@@ -383,6 +383,47 @@ def test_a_rest_api_gives_up_a_stream_that_is_silent(tmp_path: Path, is_begun: b
     run(tmp_path, test, front_door_s=0.3)
 
 
+def test_a_stream_that_begins_after_a_rest_api_gave_up_goes_on_to_nobody(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+
+    async def test(service: Service) -> None:
+        head = json.dumps({"statusCode": 200}) + "\0" * 8
+        steps = (("send", head), ("bytes", 1 << 20), ("end",))
+        event = script(*steps, content_type=PRELUDE_TYPE, gate=str(gate))
+        assert (await post(service.rest_api, event)).status_code == 504
+        await go_on(gate)
+        await service.logged("REPORT")
+        assert "answered HTTP/1.1 202 Accepted" in service.log
+
+    run(tmp_path, test, front_door_s=0.3, timeout_s=10)
+
+
+@pytest.mark.parametrize("door", [*STREAMING, "invoke_api"])
+def test_a_client_that_leaves_before_the_stream_begins_does_not_stop_the_function(
+    tmp_path: Path, door: str
+) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+
+    async def test(service: Service) -> None:
+        head = json.dumps({"statusCode": 200}) + "\0" * 8
+        steps = (("send", head), ("bytes", 1 << 20), ("end",))
+        event = script(*steps, content_type=PRELUDE_TYPE, gate=str(gate))
+        name = service.service.function.name
+        path = f"/2021-11-15/functions/{name}/response-streaming-invocations"
+        url = getattr(service, door) + (path if door == "invoke_api" else "")
+        leaving = asyncio.create_task(post(url, event))
+        await service.logged("START")
+        leaving.cancel()
+        await asyncio.wait({leaving})
+        await go_on(gate)
+        await service.logged("REPORT")
+        assert "answered HTTP/1.1 202 Accepted" in service.log
+
+    run(tmp_path, test, timeout_s=10)
+
+
 @every_streaming_door
 def test_a_client_of_http_1_0_gets_a_stream_that_ends_with_the_connection(
     tmp_path: Path, door: str

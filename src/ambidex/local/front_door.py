@@ -123,6 +123,7 @@ async def result(invocation: Invocation, timeout_s: float | None = None) -> Outc
     """
     done, _ = await asyncio.wait({invocation.outcome}, timeout=timeout_s)
     if not done:
+        invocation.leave()
         raise Refusal(Cause.TIMED_OUT, f"no result after {timeout_s:g} seconds")
     try:
         outcome = invocation.outcome.result()

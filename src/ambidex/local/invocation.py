@@ -91,6 +91,10 @@ class Invocation:
         self.outcome.exception()  # a caller that has left does not ask, and that is no error
         self.finish()
 
+    def leave(self) -> None:
+        """The caller has given up: a stream that begins from now on is read by nobody."""
+        self.outcome.add_done_callback(_leave_stream)
+
     def finish(self) -> None:
         """The invoke phase is over."""
         if not self.finished.done():
@@ -107,3 +111,8 @@ class Invocation:
     def log_tail(self) -> bytes:
         """The last 4 KB of the invocation's log."""
         return b"".join(self._log)[-LOG_TAIL_BYTES:]
+
+
+def _leave_stream(outcome: asyncio.Future[Outcome]) -> None:
+    if outcome.exception() is None and (stream := outcome.result().stream) is not None:
+        stream.leave()
