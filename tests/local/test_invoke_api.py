@@ -478,3 +478,23 @@ def test_beyond_the_limit_the_caller_is_told_of_too_many_requests(tmp_path: Path
             assert answer.headers["x-amzn-ErrorType"] == "TooManyRequestsException"
 
     asyncio.run(main())
+
+
+def test_the_end_does_not_wait_for_a_call_at_work(tmp_path: Path) -> None:
+    app = """
+    import asyncio
+    async def app(scope, receive, send):
+        assert scope["type"] == "http"
+        await asyncio.sleep(60)
+    """
+
+    async def main() -> None:
+        async with httpx.AsyncClient(timeout=60) as client:
+            async with lambda_service(tmp_path, project(tmp_path, app)) as service:
+                path = f"/2015-03-31/functions/{service.service.function.name}/invocations"
+                call = asyncio.create_task(client.post(service.invoke_api + path, content=event()))
+                await service.logged("START")
+            with pytest.raises(httpx.RemoteProtocolError):
+                await call
+
+    asyncio.run(main())

@@ -3,6 +3,7 @@
 Source: lambda/latest/api/API_Invoke.html, API_InvokeWithResponseStream.html
 """
 
+import asyncio
 from base64 import b64decode, b64encode
 from ipaddress import ip_address
 from json import dumps, loads
@@ -110,7 +111,7 @@ class InvokeApi:
 
 async def _outcome(invocation: Invocation) -> Outcome:
     try:
-        outcome = await invocation.outcome
+        outcome = await asyncio.shield(invocation.outcome)  # which is the service's to settle
     except ThrottledError:
         raise CallError(429, "TooManyRequestsException", "Rate Exceeded.") from None
     if outcome.error_type in restore.STATUSES:
