@@ -101,6 +101,8 @@ def post(request_id, script):
             os._exit(values[0])
         elif name == "hang":
             time.sleep(600)
+        elif name == "drop":
+            stream.close()
         elif name == "close":
             stream.close()
             return

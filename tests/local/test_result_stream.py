@@ -17,8 +17,11 @@ from ambidex.local.invocation import Invocation
 from ambidex.local.lambda_service import Limits
 from ambidex.local.posted_result import StreamLimits
 from ambidex.local.result_stream import ResultStream
+from ambidex.local.runtime_api import State
+from tests.local import moved_clock
+from tests.local.moved_clock import MovedClock, turns
 from tests.local.streaming_runtime import PRELUDE_TYPE, command, script
-from tests.project import Service, with_lambda_service
+from tests.project import Service, lambda_service, project, with_lambda_service
 
 UNLIMITED = Bandwidth(1 << 40, 1 << 40)
 FAST = Limits(streams=StreamLimits(bandwidth=UNLIMITED))
@@ -175,6 +178,32 @@ def test_a_stream_that_breaks_off_says_why_and_the_next_invocation_is_served(
         assert await rest_of(await stream_of(again)) == b"whole"
 
     run(tmp_path, test, timeout_s=1, concurrency=3)
+
+
+def test_a_broken_stream_is_given_its_own_time_to_find_a_better_reason(tmp_path: Path) -> None:
+    async def test(clock: MovedClock) -> None:
+        settings = project(tmp_path, "app = 1")
+        async with lambda_service(tmp_path, settings, command=command(tmp_path)) as service:
+            first = service.service.invoke(script(("send", "half"), ("close",)), takes_stream=True)
+            await first.finished
+            clock.ahead_s += 0.3
+            second = service.service.invoke(
+                script(("send", "half"), ("drop",), ("hang",)), takes_stream=True
+            )
+            stream = await stream_of(second)
+            reading = asyncio.create_task(rest_of(stream))
+            (environment,) = service.service.environments
+            while environment.state is not State.ANSWERED:  # noqa: ASYNC110 – it has no event
+                await asyncio.sleep(0)
+            clock.ahead_s += 0.3  # the first one's half second is over
+            await turns()
+            assert not reading.done()
+            clock.ahead_s += 0.3
+            assert await reading == b"half"
+            assert stream.error is not None
+            assert stream.error.error_type == "Runtime.TruncatedResponse"
+
+    moved_clock.run(test)
 
 
 def test_a_stream_that_is_too_large_is_cut_and_the_runtime_told(tmp_path: Path) -> None:

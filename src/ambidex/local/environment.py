@@ -114,6 +114,7 @@ class Environment:
         self._attempt: Attempt | None = None
         self._posting: asyncio.Future[None] | None = None  # done when all of a post is read
         self._broken: Outcome | None = None  # of a result that broke off, until it is told
+        self._teller: asyncio.TimerHandle | None = None
         self._next: asyncio.Future[Answer] = loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
         self._killer: asyncio.TimerHandle | None = None
@@ -417,7 +418,7 @@ class Environment:
         self.answered_s = self._loop.time()
         self._broken = received.broken
         if self._broken is not None:
-            self._loop.call_later(_EXIT_S, self._tell_of_broken_result)
+            self._teller = self._loop.call_later(_EXIT_S, self._tell_of_broken_result)
         respond(exchange, received.answer)
 
     def _tell_of_broken_result(self) -> None:
@@ -427,9 +428,10 @@ class Environment:
         self._broken = None
 
     def _finish(self, invocation: Invocation, status: str = "") -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._teller):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._teller = self._broken = None
         assert self._process is not None
         closing = report.report(
             invocation.request_id,
