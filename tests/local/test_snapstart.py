@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import re
+import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from botocore.exceptions import ClientError
 
 from ambidex.local.environment import Environment
 from ambidex.local.lambda_service import InitError, Limits
+from tests.local import moved_clock
+from tests.local.moved_clock import MovedClock
 from tests.local.test_lambda_service import process_state
-from tests.project import ENVIRON, Service, with_lambda_service
+from tests.project import ENVIRON, Service, lambda_service, project, with_lambda_service
 
 SNAP_START = """
 [tool.ambidex.lambda]
@@ -183,7 +186,7 @@ def test_an_environment_has_the_variables_of_a_published_version(tmp_path: Path)
 
 
 RUNTIME = """
-import os, sys, time, urllib.error, urllib.request
+import os, sys, threading, time, urllib.error, urllib.request
 
 def call(method, path, body=None):
     url = f"http://{os.environ['AWS_LAMBDA_RUNTIME_API']}/2018-06-01/runtime/{path}"
@@ -209,6 +212,24 @@ ANSWER = """
 while True:
     _, headers, _ = call("GET", "invocation/next")
     call("POST", f"invocation/{headers['Lambda-Runtime-Aws-Request-Id']}/response", b'"done"')
+"""
+
+REGISTER = """
+url = f"http://{os.environ['AWS_LAMBDA_RUNTIME_API']}/2020-01-01/extension/"
+headers = {"Lambda-Extension-Name": "x"}
+with urllib.request.urlopen(
+    urllib.request.Request(url + "register", b'{"events": []}', headers)
+) as answer:
+    identifier = {"Lambda-Extension-Identifier": answer.headers["Lambda-Extension-Identifier"]}
+"""
+
+ASK = """
+threading.Thread(
+    target=lambda: urllib.request.urlopen(
+        urllib.request.Request(url + "event/next", headers=identifier)
+    ),
+    daemon=True,
+).start()
 """
 
 
@@ -250,7 +271,6 @@ def test_a_second_question_to_be_restored_is_refused(
 
 def test_a_question_for_an_event_while_the_snapshot_is_taken_is_refused(tmp_path: Path) -> None:
     script = """
-import threading
 threading.Thread(target=lambda: print(call("GET", "restore/next")[0])).start()
 time.sleep(0.3)
 status, _, body = call("GET", "invocation/next")
@@ -263,23 +283,7 @@ print(status, body.decode())
         await invocation.finished
 
     # Kept from its snapshot by an extension that has not asked for an event.
-    register = """
-url = f"http://{os.environ['AWS_LAMBDA_RUNTIME_API']}/2020-01-01/extension/"
-headers = {"Lambda-Extension-Name": "x"}
-with urllib.request.urlopen(
-    urllib.request.Request(url + "register", b'{"events": []}', headers)
-) as answer:
-    identifier = {"Lambda-Extension-Identifier": answer.headers["Lambda-Extension-Identifier"]}
-"""
-    ask = """
-threading.Thread(
-    target=lambda: urllib.request.urlopen(
-        urllib.request.Request(url + "event/next", headers=identifier)
-    ),
-    daemon=True,
-).start()
-"""
-    play(tmp_path, register + script + ask + ANSWER, test)
+    play(tmp_path, REGISTER + script + ASK + ANSWER, test)
 
 
 @pytest.mark.parametrize("path", ["restore/error", "init/error"])
@@ -300,6 +304,34 @@ def test_an_error_after_the_restore_fails_the_call_and_ends_the_environment(
     end = "sys.exit(65)" if path == "restore/error" else "time.sleep(600)"  # it has to be ended
     error = f"""call("POST", "{path}", b'{{"errorMessage": "no pool"}}')\n"""
     play(tmp_path, 'call("GET", "restore/next")\n' + error + end, test)
+
+
+def test_no_kill_is_planned_for_an_environment_that_ended_while_its_restore_failed(
+    tmp_path: Path,
+) -> None:
+    block = "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})\n"
+    fail = """
+call("GET", "restore/next")
+print("restored")
+signal.sigwait({signal.SIGTERM})
+call("POST", "restore/error", b'{"errorMessage": "no pool"}')
+os._exit(65)
+"""
+    (tmp_path / "runtime.py").write_text(RUNTIME + block + REGISTER + ASK + fail)
+
+    async def test(clock: MovedClock) -> None:
+        settings = project(tmp_path, "app = 1", SNAP_START)
+        command = ("python", "-u", "runtime.py")
+        async with lambda_service(tmp_path, settings, command=command) as service:
+            environment = only(service)
+            invocation = service.service.invoke(b"{}")
+            await service.logged("restored")
+            environment.stop()
+            assert (await invocation.outcome).error_type == "SnapStartException"
+            await environment.ended
+            assert not clock.planned(signal.SIGKILL)
+
+    moved_clock.run(test)
 
 
 def test_a_runtime_that_exits_after_the_restore_fails_the_call(tmp_path: Path) -> None:

@@ -222,7 +222,11 @@ class Environment:
             return
         self._process.thaw()
         self._process.signal(signal.SIGTERM)
-        self._killer = self._loop.call_later(SHUTDOWN_S, self._process.signal, signal.SIGKILL)
+        self._kill_later(self._process)
+
+    def _kill_later(self, running: Process) -> None:
+        if self._killer is None:
+            self._killer = self._loop.call_later(SHUTDOWN_S, running.signal, signal.SIGKILL)
 
     async def _watch(self, running: Process) -> None:
         status = await running.ended()
@@ -395,8 +399,7 @@ class Environment:
         self._restore.fail(kind, error_message(document))
         self._restore = None
         self.is_dying = True
-        # It ends by itself; if not, it is ended.
-        self._killer = self._loop.call_later(SHUTDOWN_S, self._process.signal, signal.SIGKILL)
+        self._kill_later(self._process)  # it ends by itself; if not, it is ended
 
     async def _result(self, exchange: ServerExchange, call: Call, request_id: str) -> None:
         invocation_id = header_text(exchange, b"lambda-runtime-invocation-id")
