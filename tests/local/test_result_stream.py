@@ -24,11 +24,17 @@ from tests.local.streaming_runtime import PRELUDE_TYPE, command, script
 from tests.project import Service, lambda_service, project, with_lambda_service
 
 UNLIMITED = Bandwidth(1 << 40, 1 << 40)
+MANAGED = "[tool.ambidex.lambda]\nmax-concurrency = 2\n"
 FAST = Limits(streams=StreamLimits(bandwidth=UNLIMITED))
 
 
-def run(folder: Path, test: Callable[[Service], Awaitable[None]], **options: Any) -> None:
-    with_lambda_service(folder, test, "app = 1", command=command(folder), **options)
+def run(
+    folder: Path,
+    test: Callable[[Service], Awaitable[None]],
+    settings: str = "",
+    **options: Any,
+) -> None:
+    with_lambda_service(folder, test, "app = 1", settings, command=command(folder), **options)
 
 
 async def stream_of(invocation: Invocation) -> ResultStream:
@@ -206,7 +212,12 @@ def test_a_broken_stream_is_given_its_own_time_to_find_a_better_reason(tmp_path:
     moved_clock.run(test)
 
 
-def test_a_stream_that_is_too_large_is_cut_and_the_runtime_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "settings", [pytest.param("", id="ordinary"), pytest.param(MANAGED, id="Managed Instances")]
+)
+def test_a_stream_that_is_too_large_is_cut_and_the_runtime_told(
+    tmp_path: Path, settings: str
+) -> None:
     limits = Limits(streams=StreamLimits(10, UNLIMITED))
 
     async def test(service: Service) -> None:
@@ -218,7 +229,7 @@ def test_a_stream_that_is_too_large_is_cut_and_the_runtime_told(tmp_path: Path) 
         assert "maximum allowed payload size (10 bytes)" in stream.error.payload.decode()
         await service.logged("answered HTTP/1.1 413")
 
-    run(tmp_path, test, limits=limits)
+    run(tmp_path, test, settings, limits=limits)
 
 
 def test_a_stream_as_large_as_it_may_be_is_complete(tmp_path: Path) -> None:
@@ -353,14 +364,6 @@ def test_a_stream_waits_for_its_bandwidth(tmp_path: Path) -> None:
 
 # Managed Instances
 
-MANAGED = "[tool.ambidex.lambda]\nmax-concurrency = 2\n"
-
-
-def on_managed_instances(
-    folder: Path, test: Callable[[Service], Awaitable[None]], **options: Any
-) -> None:
-    with_lambda_service(folder, test, "app = 1", MANAGED, command=command(folder), **options)
-
 
 def test_a_stream_from_managed_instances_comes_piece_by_piece(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
@@ -375,7 +378,7 @@ def test_a_stream_from_managed_instances_comes_piece_by_piece(tmp_path: Path) ->
         assert await rest_of(stream) == b"b"
         await invocation.finished
 
-    on_managed_instances(tmp_path, test)
+    run(tmp_path, test, MANAGED)
 
 
 @pytest.mark.parametrize(
@@ -405,4 +408,4 @@ def test_a_stream_from_managed_instances_that_breaks_off_says_why(
         assert stream.error.error_type == error_type
         await invocation.finished
 
-    on_managed_instances(tmp_path, test)
+    run(tmp_path, test, MANAGED)

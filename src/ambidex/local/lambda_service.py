@@ -221,7 +221,7 @@ class LambdaService:
         limits = self._limits
         init_s = max(limits.managed_init_s, self.function.timeout_s)
         times = Times(init_s, limits.idle_s, limits.grace_s, limits.has_timeouts)
-        return ManagedInstances(self.function, self._reaper, self._on_log, times)
+        return ManagedInstances(self.function, self._reaper, self._on_log, times, limits.streams)
 
     def _new_environment(self) -> Environment:
         environment = Environment(

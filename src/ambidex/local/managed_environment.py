@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 # a worker may have died alone.
 _EXIT_S = 0.5
 
-_LIMITS = StreamLimits()
-
 
 class _Running:
     """An attempt that is at work."""
@@ -80,6 +78,7 @@ class ManagedEnvironment:
         on_change: called when it waits for one more event, or has one less at work.
         on_end: called when its process has ended.
         has_timeouts: False while somebody debugs.
+        limits: for streamed results.
     """
 
     def __init__(
@@ -91,6 +90,7 @@ class ManagedEnvironment:
         on_change: Callable[["ManagedEnvironment"], None],
         on_end: Callable[["ManagedEnvironment"], None],
         has_timeouts: bool,
+        limits: StreamLimits,
     ) -> None:
         self._loop = loop = asyncio.get_running_loop()
         self.state = State.INIT
@@ -107,6 +107,7 @@ class ManagedEnvironment:
         self._on_change = on_change
         self._on_end = on_end
         self._has_timeouts = has_timeouts
+        self._limits = limits
         self._waiting: deque[_Waiting] = deque()
         self._running: dict[str, _Running] = {}
         self._timed_out = TimedOut()
@@ -344,7 +345,7 @@ class ManagedEnvironment:
             return
         running.state = managed_runtime_api.ATTEMPT_TRANSITIONS[running.state, call]
         try:
-            received = await posted_result.receive(exchange, call, running.invocation, _LIMITS)
+            received = await posted_result.receive(exchange, call, running.invocation, self._limits)
         except PeerError as error:
             await self._broke_off(running, request_id, error.message)
             raise

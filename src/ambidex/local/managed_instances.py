@@ -22,6 +22,7 @@ from ambidex.local.environment import InitFailure
 from ambidex.local.free_port import free_port
 from ambidex.local.invocation import Invocation, ThrottledError, failure
 from ambidex.local.managed_environment import ManagedEnvironment
+from ambidex.local.posted_result import StreamLimits
 from ambidex.local.process import CommandError
 from ambidex.local.reaper import Reaper
 from ambidex.local.variables import Function
@@ -47,16 +48,23 @@ class ManagedInstances:
         reaper: ends processes should this one die.
         on_log: takes each line of the function's log.
         times: how long things may take.
+        limits: for streamed results.
     """
 
     def __init__(
-        self, function: Function, reaper: Reaper, on_log: Callable[[str], None], times: Times
+        self,
+        function: Function,
+        reaper: Reaper,
+        on_log: Callable[[str], None],
+        times: Times,
+        limits: StreamLimits,
     ) -> None:
         self.environments: set[ManagedEnvironment] = set()
         self._function = function
         self._reaper = reaper
         self._on_log = on_log
         self._times = times
+        self._limits = limits
         self._outdated: set[ManagedEnvironment] = set()
         self._queue: deque[Invocation] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -183,6 +191,7 @@ class ManagedInstances:
             self._on_change,
             self._on_end,
             self._times.has_timeouts,
+            self._limits,
         )
         self.environments.add(environment)
         return environment
