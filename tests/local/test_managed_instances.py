@@ -36,6 +36,7 @@ from ambidex.local.managed_runtime_api import (
 from ambidex.local.runtime_api import Call
 from ambidex.local.variables import function
 from ambidex.settings import SettingError
+from tests.local.moved_clock import turns
 from tests.project import ENVIRON, Service, lambda_service, project
 
 RUNTIME = (sys.executable, str(Path(__file__).with_name("concurrent_runtime.py")))
@@ -745,6 +746,22 @@ def test_a_worker_that_has_left_is_given_nothing(tmp_path: Path) -> None:
         for each in (slot, staying):
             await each.answer()
         assert [(await each.outcome).payload for each in held] == [b'"by hand"'] * 2
+
+    play(tmp_path, test, concurrency=1)
+
+
+def test_the_calls_of_workers_that_have_left_are_forgotten(tmp_path: Path) -> None:
+    async def test(service: Service, ask: Callable[[ManagedEnvironment], Awaitable[Slot]]) -> None:
+        invoke(service)
+        environment = await started(service, 1)
+        await ask(environment)
+        await until(lambda: environment.in_flight == 1)
+        for _ in range(3):
+            leaving = await ask(environment)
+            await leaving.leave()
+            await until(lambda: environment.waiting == 0)
+        await turns()
+        assert not environment._waiting
 
     play(tmp_path, test, concurrency=1)
 

@@ -8,7 +8,6 @@ Source: lambda/latest/dg/lambda-managed-instances-execution-environment.html
 
 import asyncio
 import signal
-from collections import deque
 from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -57,16 +56,6 @@ class _Running:
         self.timer: asyncio.TimerHandle | None = None
 
 
-class _Waiting:
-    """A call for the next event that is held."""
-
-    __slots__ = ("exchange", "is_answered")
-
-    def __init__(self, exchange: ServerExchange, loop: asyncio.AbstractEventLoop) -> None:
-        self.exchange = exchange
-        self.is_answered: asyncio.Future[None] = loop.create_future()
-
-
 class ManagedEnvironment:
     """One environment; `start` it, `deliver` events to it, `stop` it.
 
@@ -108,7 +97,8 @@ class ManagedEnvironment:
         self._on_end = on_end
         self._has_timeouts = has_timeouts
         self._limits = limits
-        self._waiting: deque[_Waiting] = deque()
+        # Calls for the next event that are held, in their order; done when one is answered.
+        self._waiting: dict[ServerExchange, asyncio.Future[None]] = {}
         self._running: dict[str, _Running] = {}
         self._timed_out = TimedOut()
         self._killer: asyncio.TimerHandle | None = None
@@ -164,7 +154,7 @@ class ManagedEnvironment:
     @property
     def waiting(self) -> int:
         """How many calls for the next event it holds."""
-        return sum(not each.exchange.is_disconnected for each in self._waiting)
+        return sum(not each.is_disconnected for each in self._waiting)
 
     @property
     def places(self) -> int:
@@ -178,9 +168,8 @@ class ManagedEnvironment:
 
     def deliver(self, invocation: Invocation) -> None:
         """Give it an event that it can take; its invocation is settled and finished in any case."""
-        waiting = self._waiting.popleft()
-        while waiting.exchange.is_disconnected:  # a worker that has died asks for nothing
-            waiting = self._waiting.popleft()
+        # A worker that has died asks for nothing.
+        exchange = next(each for each in self._waiting if not each.is_disconnected)
         running = _Running(
             invocation, new_attempt(invocation, self._function, has_timeouts=self._has_timeouts)
         )
@@ -190,8 +179,8 @@ class ManagedEnvironment:
         if self._has_timeouts:
             timeout_s = self._function.timeout_s
             running.timer = self._loop.call_later(timeout_s, self._time_out, running)
-        respond(waiting.exchange, runtime_api.event_answer(running.attempt))
-        waiting.is_answered.set_result(None)
+        respond(exchange, runtime_api.event_answer(running.attempt))
+        self._waiting.pop(exchange).set_result(None)
 
     def stop(self) -> None:
         """End it: at once, or where an extension is registered by SIGTERM and, later, SIGKILL.
@@ -313,12 +302,12 @@ class ManagedEnvironment:
             return
         self.state = managed_runtime_api.TRANSITIONS[self.state, Call.NEXT]
         self._extensions.is_open = False
-        waiting = _Waiting(exchange, self._loop)
-        self._waiting.append(waiting)
+        self._waiting[exchange] = is_answered = self._loop.create_future()
         self._asked()
         await asyncio.wait(
-            {waiting.is_answered, exchange.disconnected}, return_when=asyncio.FIRST_COMPLETED
+            {is_answered, exchange.disconnected}, return_when=asyncio.FIRST_COMPLETED
         )
+        self._waiting.pop(exchange, None)
 
     def _asked(self) -> None:
         """A worker or an extension asks for an event; the init is over when each kind has."""
