@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import pytest
 
 from ambidex.local.environment import Environment
 from ambidex.local.lambda_service import InitError, Limits
+from tests.local.moved_clock import turns
 from tests.project import Service, with_lambda_service
 
 if TYPE_CHECKING:
@@ -551,13 +553,50 @@ def test_output_without_end_or_line_end_holds_nobody_up(tmp_path: Path) -> None:
 
 def test_a_failing_start_of_a_process_leaves_nothing_open(tmp_path: Path) -> None:
     async def test(service: Service) -> None:
-        before = len(list(Path("/proc/self/fd").iterdir()))  # noqa: ASYNC240 – of memory
+        before = open_files()
         for _ in range(5):
             outcome = await service.service.invoke(b"{}").outcome
             assert outcome.error_type == "Runtime.InvalidEntrypoint"
-        assert len(list(Path("/proc/self/fd").iterdir())) == before  # noqa: ASYNC240 – of memory
+        assert open_files() == before
 
     run(tmp_path, test, warm=False, command=("no-such-program",))
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+of_both_kinds = pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param("", id="ordinary"),
+        pytest.param("[tool.ambidex.lambda]\nmax-concurrency = 2\n", id="Managed Instances"),
+    ],
+)
+
+
+@of_both_kinds
+def test_a_start_that_is_given_up_at_any_step_leaves_nothing_open(
+    tmp_path: Path, settings: str
+) -> None:
+    async def test(service: Service) -> None:
+        before, seen = open_files(), set()
+        managed = service.service.managed
+        environments: set[Any] = (managed or service.service).environments
+        for steps in count(1):
+            starting = asyncio.create_task(service.service.warm_up())
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            seen.add(open_files() - before)
+            starting.cancel()
+            await asyncio.wait({starting})
+            await turns()
+            if any(each.is_running for each in environments):
+                break
+            assert open_files() == before
+        assert len(seen) > 2  # with a socket, and with a pipe, too
+
+    run(tmp_path, test, warm=False, settings=settings)
 
 
 def test_a_command_with_a_folder_is_the_projects_own(tmp_path: Path) -> None:

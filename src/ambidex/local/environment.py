@@ -33,7 +33,7 @@ from ambidex.local.http1.messages import PeerError
 from ambidex.local.ids import hex_id
 from ambidex.local.invocation import Invocation, Outcome, failure
 from ambidex.local.posted_result import StreamLimits
-from ambidex.local.process import CommandError, Process
+from ambidex.local.process import Process
 from ambidex.local.reaper import Reaper
 from ambidex.local.restore import Restore
 from ambidex.local.runtime_api import Answer, Attempt, Call, State
@@ -140,7 +140,7 @@ class Environment:
                 self._reaper,
                 self._token,
             )
-        except CommandError:
+        except BaseException:
             self._server.close()
             raise
         self._watcher = asyncio.create_task(self._watch(self._process))

@@ -30,7 +30,7 @@ from ambidex.local.http1.messages import PeerError
 from ambidex.local.invocation import Invocation, failure
 from ambidex.local.managed_runtime_api import AttemptState, State, TimedOut
 from ambidex.local.posted_result import StreamLimits
-from ambidex.local.process import CommandError, Process
+from ambidex.local.process import Process
 from ambidex.local.reaper import Reaper
 from ambidex.local.runtime_api import Answer, Attempt, Call
 from ambidex.local.runtime_api_server import error_message, header_text, respond
@@ -118,7 +118,7 @@ class ManagedEnvironment:
             self._process = await environment_process.start(
                 self._function, self.port, self._server.port, self._line, self._reaper
             )
-        except CommandError:
+        except BaseException:
             self._server.close()
             raise
         self._watcher = asyncio.create_task(self._watch(self._process))

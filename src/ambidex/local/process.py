@@ -170,9 +170,12 @@ async def start(
             stderr=write_end,
             start_new_session=True,
         )
-    except OSError as error:
+    except BaseException as error:
         os.close(read_end)
-        raise CommandError(f"{shown(command[0])} cannot be started: {error.strerror}") from None
+        if isinstance(error, OSError):
+            reason = f"{shown(command[0])} cannot be started: {error.strerror}"
+            raise CommandError(reason) from None
+        raise
     finally:
         os.close(write_end)
     reaper.watch(process.pid)

@@ -51,8 +51,16 @@ class Server:
             OSError: the address cannot be had.
         """
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(lambda: Connection(self), host, port)
+        # It listens in a step of its own, for asyncio forgets it where that step is cancelled.
+        self._listener = await loop.create_server(
+            lambda: Connection(self), host, port, start_serving=False
+        )
         self.host, self.port = self._listener.sockets[0].getsockname()[:2]
+        try:
+            await self._listener.start_serving()
+        except BaseException:
+            self._listener.close()
+            raise
 
     def close(self) -> None:
         """Stop accepting, close idle connections; the others close after their present request."""
