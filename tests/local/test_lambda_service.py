@@ -599,6 +599,21 @@ def test_a_start_that_is_given_up_at_any_step_leaves_nothing_open(
     run(tmp_path, test, warm=False, settings=settings)
 
 
+@of_both_kinds
+def test_the_end_settles_the_invocations_that_wait_for_an_environment(
+    tmp_path: Path, settings: str
+) -> None:
+    async def test(service: Service) -> None:
+        waiting = [service.service.invoke(b"{}") for _ in range(2)]
+        await asyncio.sleep(0)
+        await service.service.close()
+        for invocation in waiting:
+            assert invocation.finished.done()
+            assert (await invocation.outcome).error_type == "Runtime.ExitError"
+
+    run(tmp_path, test, warm=False, settings=settings)
+
+
 def test_a_command_with_a_folder_is_the_projects_own(tmp_path: Path) -> None:
     script = tmp_path / "start.sh"
     script.write_text(f"#!/bin/sh\nexec {sys.executable} -m ambidex serve\n")

@@ -91,6 +91,12 @@ class Invocation:
         self.outcome.exception()  # a caller that has left does not ask, and that is no error
         self.finish()
 
+    def abandon(self) -> None:
+        """The service has ended, and no environment has taken the event."""
+        message = f"RequestId: {self.request_id} Error: the Lambda service has ended"
+        self.settle(failure("Runtime.ExitError", message))
+        self.finish()
+
     def leave(self) -> None:
         """The caller has given up: a stream that begins from now on is read by nobody."""
         self.outcome.add_done_callback(_leave_stream)

@@ -204,7 +204,8 @@ class LambdaService:
                 self._outdated.add(environment)
 
     async def close(self) -> None:
-        """End everything."""
+        """End everything; whoever waits for an environment is told."""
+        queued = list(self._queue)
         self._queue.clear()  # else they would start environments while the others end
         await self._events.close()
         if self.managed is not None:
@@ -216,6 +217,8 @@ class LambdaService:
         for environment in self.environments:
             environment.stop()
         await asyncio.gather(*ending)
+        for invocation in (*queued, *self._waiting.values()):
+            invocation.abandon()
 
     def _managed_instances(self) -> ManagedInstances:
         limits = self._limits

@@ -113,6 +113,8 @@ class ManagedInstances:
 
     async def close(self) -> None:
         """End everything; what is at work has the time that Lambda gives it."""
+        for invocation in self._queue:
+            invocation.abandon()
         self._queue.clear()
         for task in self._tasks:
             task.cancel()
