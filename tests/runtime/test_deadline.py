@@ -77,9 +77,7 @@ def begun(deadlines: Deadlines, connection: Connection | None = None) -> Running
     """An event at work whose task is not needed."""
 
     async def begin() -> Running:
-        running = deadlines.begin(INVOCATION.deadline_ms, INVOCATION, connection)
-        deadlines.close()
-        return running
+        return deadlines.begin(INVOCATION.deadline_ms, INVOCATION, connection)
 
     return asyncio.run(begin())
 
@@ -101,9 +99,7 @@ def test_when_an_event_is_due_and_when_it_is_the_watchdogs_turn(
     async def begin() -> Running:
         deadlines = Deadlines(margin_s, Clock())
         deadline_ms = 0 if left_s is None else round((NOW + left_s) * 1000)
-        running = deadlines.begin(deadline_ms)
-        deadlines.close()
-        return running
+        return deadlines.begin(deadline_ms)
 
     running = asyncio.run(begin())
     assert running.due_s - NOW == pytest.approx(due_s)
@@ -123,7 +119,6 @@ def test_a_timer_that_comes_early_is_set_anew_and_nothing_is_cancelled() -> None
         assert [*seen, running.is_expired] == [False, True]
         assert running.task is not None
         assert running.task.cancelling()
-        deadlines.close()
 
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(main())
@@ -138,7 +133,6 @@ def test_one_timer_serves_all_events_that_come_before_it() -> None:
             timers.add(deadlines._timer)
             assert deadlines.end(running)
         assert len(timers) == 1
-        deadlines.close()
 
     asyncio.run(main())
 
@@ -231,9 +225,7 @@ def test_on_managed_instances_all_that_are_late_at_once_are_answered_before_the_
 
 
 async def begun_later(deadlines: Deadlines, connection: Connection) -> Running:
-    running = deadlines.begin(INVOCATION.deadline_ms + 5000, INVOCATION, connection)
-    deadlines.close()
-    return running
+    return deadlines.begin(INVOCATION.deadline_ms + 5000, INVOCATION, connection)
 
 
 def test_the_watchdog_posts_what_the_loop_has_begun_and_not_sent() -> None:

@@ -154,11 +154,6 @@ class Deadlines:
         # In one step, for the watchdog may come at the same moment.
         return self.running.pop(running, running) is None
 
-    def close(self) -> None:
-        """Cancel the timer."""
-        if self._timer is not None:
-            self._timer.cancel()
-
     def _set_timer(self, due_s: float, now: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
