@@ -11,11 +11,10 @@ Source: lambda/latest/dg/lambda-runtime-environment.html
 
 import asyncio
 import math
-import signal
 from collections import deque
 from collections.abc import Callable
 from time import perf_counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ambidex.local import (
     credentials,
@@ -27,38 +26,29 @@ from ambidex.local import (
     runtime_api_server,
 )
 from ambidex.local.attempt import new_attempt
+from ambidex.local.environment_process import SHUTDOWN_S
 from ambidex.local.extensions_api import Extensions
 from ambidex.local.http1.exchange import ServerExchange
 from ambidex.local.http1.messages import PeerError
 from ambidex.local.ids import hex_id
+from ambidex.local.init_phase import InitPhase
 from ambidex.local.invocation import Invocation, Outcome, failure
 from ambidex.local.posted_result import StreamLimits
 from ambidex.local.process import Process
 from ambidex.local.reaper import Reaper
 from ambidex.local.restore import Restore
 from ambidex.local.runtime_api import Answer, Attempt, Call, State
-from ambidex.local.runtime_api_server import error_message, header_text, respond
+from ambidex.local.runtime_api_server import header_text, reported_error, respond
 from ambidex.local.variables import Function
 
 if TYPE_CHECKING:
     from ambidex.local.http1.server import Server
 
-INIT_OVERRAN = "Sandbox.Timedout"
-# From SIGTERM to SIGKILL, with internal extensions, and there are no others here.
-# Source: lambda/latest/dg/lambda-runtime-environment.html, "Shutdown phase"
-SHUTDOWN_S = 0.5
 # From a post that broke off to the exit of its runtime, if that is why; and from the exit to the
 # end of what it had posted.
 _EXIT_S = 0.5
 # Of the event loop, from bytes in a socket to the handler that reads them.
 _LAST_TURNS = 10
-
-
-class InitFailure(NamedTuple):
-    """Why an environment did not come up."""
-
-    error_type: str
-    message: str
 
 
 class Environment:
@@ -90,7 +80,7 @@ class Environment:
     ) -> None:
         self._loop = loop = asyncio.get_running_loop()
         self.state = State.INIT
-        self.initialised: asyncio.Future[InitFailure | None] = loop.create_future()
+        self.init = InitPhase(self._init_failed)
         self.ended: asyncio.Future[None] = loop.create_future()
         self.ready_since = 0.0
         self.calls: deque[str] = deque(maxlen=100)
@@ -117,8 +107,6 @@ class Environment:
         self._teller: asyncio.TimerHandle | None = None
         self._next: asyncio.Future[Answer] = loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
-        self._killer: asyncio.TimerHandle | None = None
-        self._started = perf_counter()
         self._unbilled_init_ms = 0.0
         self._watcher: asyncio.Task[None] | None = None
         self._process: Process | None = None
@@ -130,19 +118,9 @@ class Environment:
         Raises:
             CommandError: the command cannot be started.
         """
-        self._server = await runtime_api_server.listen(self._answer)
-        try:
-            self._process = await environment_process.start(
-                self._function,
-                self.port,
-                self._server.port,
-                self._line,
-                self._reaper,
-                self._token,
-            )
-        except BaseException:
-            self._server.close()
-            raise
+        self._process, self._server = await environment_process.start(
+            self._function, self.port, self._answer, self._line, self._reaper, self._token
+        )
         self._watcher = asyncio.create_task(self._watch(self._process))
 
     @property
@@ -215,35 +193,24 @@ class Environment:
     def stop(self) -> None:
         """End it: at once, or where an extension is registered by SIGTERM and, later, SIGKILL."""
         self.is_dying = True
-        if self._process is None or self._killer is not None:
-            return
-        if not self._extensions.registered:
-            self._process.signal(signal.SIGKILL)
-            return
-        self._process.thaw()
-        self._process.signal(signal.SIGTERM)
-        self._kill_later(self._process)
-
-    def _kill_later(self, running: Process) -> None:
-        if self._killer is None:
-            self._killer = self._loop.call_later(SHUTDOWN_S, running.signal, signal.SIGKILL)
+        if self._process is not None:
+            environment_process.stop(self._process, self._extensions)
 
     async def _watch(self, running: Process) -> None:
         status = await running.ended()
         if self.is_dying:
             self._on_log = _unheard  # it was told to end: that it has is no news
         self.is_dying = True
-        for timer in (self._timer, self._killer):
-            if timer is not None:
-                timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         await self._read_last()
         assert self._server is not None
         self._server.abort()
         await self._server.closed()
         kind = self._extensions.error_type or "Runtime.ExitError"
         message = f"Runtime exited {report.exit_reason(status)}"
-        if not self.initialised.done():
-            self._init_failed(kind, message)
+        if not self.init.is_over:
+            self.init.fail(kind, message)
         if self._restore is not None:
             self._restore.fail(kind, message)
         if self._invocation is not None:
@@ -261,16 +228,8 @@ class Environment:
         invocation.settle(failure(kind, f"RequestId: {invocation.request_id} Error: {message}"))
         self._finish(invocation, status)
 
-    def overran(self, limit_s: float) -> None:
-        """Its init takes longer than it may."""
-        message = f"Init took longer than {limit_s:g} seconds"
-        self._init_failed(INIT_OVERRAN, message, "timeout")
-
-    def _init_failed(self, kind: str, message: str, status: str = "error") -> None:
-        milliseconds = (perf_counter() - self._started) * 1000
+    def _init_failed(self, milliseconds: float, status: str, kind: str) -> None:
         self._on_log(report.init_report(milliseconds, status, kind))
-        if not self.initialised.done():
-            self.initialised.set_result(InitFailure(kind, message))
 
     def _time_out(self) -> None:
         assert self._process is not None
@@ -289,7 +248,9 @@ class Environment:
     async def _answer(self, exchange: ServerExchange) -> None:
         extension_call = extensions_api.parse_call(exchange.head.method, exchange.head.target)
         if extension_call is not None:
-            await self._extension(exchange, extension_call)
+            await runtime_api_server.answer_extension(
+                exchange, extension_call, self._extensions, self._rest
+            )
             return
         secret = self._function.credentials
         if secret is not None and exchange.head.target == credentials.PATH:
@@ -311,8 +272,7 @@ class Environment:
         if self.state is State.ANSWERING:
             await _catch_up()  # the post may have broken off, on another connection
         if (self.state, call) not in runtime_api.TRANSITIONS:
-            message = f"{call.value} may not come now: the environment {self.state.value}"
-            respond(exchange, runtime_api.refused(403, "InvalidStateTransition", message))
+            respond(exchange, runtime_api.wrong_state(call, self.state.value))
         elif call is Call.NEXT:
             await self._next_event(exchange)
         elif call is Call.RESTORE_NEXT:
@@ -323,14 +283,6 @@ class Environment:
             await self._init_error(exchange)
         else:
             await self._result(exchange, call, request_id)
-
-    async def _extension(self, exchange: ServerExchange, call: extensions_api.Call) -> None:
-        document = await exchange.read_body()
-        answer = self._extensions.answer(call, exchange.head.headers, document)
-        if isinstance(answer, asyncio.Future):
-            self._rest()
-            answer = await answer
-        respond(exchange, answer)
 
     async def _next_event(self, exchange: ServerExchange) -> None:
         if self.state is State.RUNNING and self._attempt is not None:
@@ -352,7 +304,7 @@ class Environment:
         self._process.take_output()
         if self._invocation is not None:
             self._finish(self._invocation)
-        elif not self.initialised.done():
+        elif not self.init.is_over:
             self._initialised()
         if self._restore is not None:
             self.deliver(self._restored())
@@ -365,21 +317,19 @@ class Environment:
     def _initialised(self) -> None:
         assert self._process is not None
         self._process.max_memory_mib()  # so that there is one if it does not live to a report
-        milliseconds = (perf_counter() - self._started) * 1000
+        milliseconds = self.init.milliseconds()
         if self.is_snapshot:  # billed when the version is published
             self._on_log(report.snapshot_report(milliseconds))
         else:
             self._unbilled_init_ms = milliseconds
         for registered in self._extensions.registered:
             self._line(report.extension(registered))
-        self.initialised.set_result(None)
+        self.init.succeed()
 
     async def _init_error(self, exchange: ServerExchange) -> None:
-        document = await exchange.read_body()
+        kind, message = await reported_error(exchange)
         self.state = State.FAILED
-        respond(exchange, runtime_api.ACCEPTED)
-        kind = header_text(exchange, b"lambda-runtime-function-error-type") or "Runtime.Unknown"
-        self._init_failed(kind, error_message(document))
+        self.init.fail(kind, message)
 
     async def _restore_next(self, exchange: ServerExchange) -> None:
         self._extensions.is_open = False
@@ -389,17 +339,15 @@ class Environment:
         respond(exchange, await asyncio.shield(waiting))
 
     async def _restore_error(self, exchange: ServerExchange) -> None:
-        document = await exchange.read_body()
-        respond(exchange, runtime_api.ACCEPTED)
+        kind, message = await reported_error(exchange)
         if self._restore is None or self._process is None:  # it has taken too long meanwhile
             return
         self.state = State.RESTORE_FAILED
         self._process.take_output()
-        kind = header_text(exchange, b"lambda-runtime-function-error-type") or "Runtime.Unknown"
-        self._restore.fail(kind, error_message(document))
+        self._restore.fail(kind, message)
         self._restore = None
         self.is_dying = True
-        self._kill_later(self._process)  # it ends by itself; if not, it is ended
+        self._process.kill_later(SHUTDOWN_S)  # it ends by itself; if not, it is ended
 
     async def _result(self, exchange: ServerExchange, call: Call, request_id: str) -> None:
         invocation_id = header_text(exchange, b"lambda-runtime-invocation-id")

@@ -14,10 +14,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
 from ambidex.errors import AmbidexError
-from ambidex.local.environment import INIT_OVERRAN, Environment, InitFailure
+from ambidex.local.environment import Environment
 from ambidex.local.event_queue import EventQueue, Retries
 from ambidex.local.free_port import free_port
 from ambidex.local.ids import request_id as new_request_id
+from ambidex.local.init_phase import OVERRAN, InitFailure
 from ambidex.local.invocation import Invocation, ThrottledError, failure
 from ambidex.local.managed_instances import ManagedInstances, Times
 from ambidex.local.posted_result import StreamLimits
@@ -106,7 +107,7 @@ class LambdaService:
         if failed is None:
             return
         is_published = self.managed is not None or self.function.has_snapshots
-        if failed.error_type == INIT_OVERRAN and not is_published:
+        if failed.error_type == OVERRAN and not is_published:
             self._on_log(f"{failed.message}: it is done again within the first invocation")
             self._owes_init = True
             return
@@ -249,7 +250,7 @@ class LambdaService:
 
     def _starting(self) -> Environment | None:
         for environment in self.environments - self._waiting.keys() - self._outdated:
-            if not environment.initialised.done():
+            if not environment.init.is_over:
                 return environment
         return None
 
@@ -301,11 +302,7 @@ class LambdaService:
         invocation.finish()
 
     async def _initialised(self, environment: Environment, limit_s: float) -> InitFailure | None:
-        limit = limit_s if self._limits.has_timeouts else None
-        done, _ = await asyncio.wait({environment.initialised}, timeout=limit)
-        if not done:
-            environment.overran(limit_s)
-        failed = await environment.initialised
+        failed = await environment.init.wait(limit_s if self._limits.has_timeouts else None)
         if failed is not None:
             environment.stop()
         return failed

@@ -7,7 +7,6 @@ Source: lambda/latest/dg/lambda-managed-instances-execution-environment.html
 """
 
 import asyncio
-import signal
 from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -23,17 +22,22 @@ from ambidex.local import (
     runtime_api_server,
 )
 from ambidex.local.attempt import new_attempt
-from ambidex.local.environment import INIT_OVERRAN, SHUTDOWN_S, InitFailure
 from ambidex.local.extensions_api import Extensions
 from ambidex.local.http1.exchange import ServerExchange
 from ambidex.local.http1.messages import PeerError
+from ambidex.local.init_phase import InitPhase
 from ambidex.local.invocation import Invocation, failure
 from ambidex.local.managed_runtime_api import AttemptState, State, TimedOut
 from ambidex.local.posted_result import StreamLimits
 from ambidex.local.process import Process
 from ambidex.local.reaper import Reaper
 from ambidex.local.runtime_api import Answer, Attempt, Call
-from ambidex.local.runtime_api_server import error_message, header_text, respond
+from ambidex.local.runtime_api_server import (
+    error_message,
+    header_text,
+    reported_error,
+    respond,
+)
 from ambidex.local.variables import Function
 
 if TYPE_CHECKING:
@@ -83,7 +87,7 @@ class ManagedEnvironment:
     ) -> None:
         self._loop = loop = asyncio.get_running_loop()
         self.state = State.INIT
-        self.initialised: asyncio.Future[InitFailure | None] = loop.create_future()
+        self.init = InitPhase(self._init_failed)
         self.ended: asyncio.Future[None] = loop.create_future()
         self.idle_since = 0.0  # by the loop's clock
         self.has_crashed = False
@@ -101,8 +105,6 @@ class ManagedEnvironment:
         self._waiting: dict[ServerExchange, asyncio.Future[None]] = {}
         self._running: dict[str, _Running] = {}
         self._timed_out = TimedOut()
-        self._killer: asyncio.TimerHandle | None = None
-        self._started = perf_counter()
         self._watcher: asyncio.Task[None] | None = None
         self._process: Process | None = None
         self._server: Server | None = None
@@ -113,14 +115,9 @@ class ManagedEnvironment:
         Raises:
             CommandError: the command cannot be started.
         """
-        self._server = await runtime_api_server.listen(self._answer)
-        try:
-            self._process = await environment_process.start(
-                self._function, self.port, self._server.port, self._line, self._reaper
-            )
-        except BaseException:
-            self._server.close()
-            raise
+        self._process, self._server = await environment_process.start(
+            self._function, self.port, self._answer, self._line, self._reaper
+        )
         self._watcher = asyncio.create_task(self._watch(self._process))
 
     @property
@@ -143,8 +140,7 @@ class ManagedEnvironment:
     @property
     def is_serving(self) -> bool:
         """Whether its init is over and its end has not begun."""
-        is_initialised = self.initialised.done() and self.initialised.result() is None
-        return is_initialised and not self.is_dying
+        return self.init.has_succeeded and not self.is_dying
 
     @property
     def in_flight(self) -> int:
@@ -188,13 +184,8 @@ class ManagedEnvironment:
         What is at work has the time between the two, and results are taken to the end.
         """
         self.is_dying = True
-        if self._process is None or self._killer is not None:
-            return
-        if not self._extensions.registered:
-            self._process.signal(signal.SIGKILL)
-            return
-        self._process.signal(signal.SIGTERM)
-        self._killer = self._loop.call_later(SHUTDOWN_S, self._process.signal, signal.SIGKILL)
+        if self._process is not None:
+            environment_process.stop(self._process, self._extensions)
 
     async def _watch(self, process: Process) -> None:
         status = await process.ended()
@@ -202,32 +193,20 @@ class ManagedEnvironment:
         if self.is_dying:
             self._on_log = _unheard  # it was told to end: that it has is no news
         self.is_dying = True
-        if self._killer is not None:
-            self._killer.cancel()
         assert self._server is not None
         self._server.abort()
         await self._server.closed()
         kind = self._extensions.error_type or "Runtime.ExitError"
         message = f"Runtime exited {report.exit_reason(status)}"
-        if not self.initialised.done():
-            self._init_failed(kind, message)
+        if not self.init.is_over:
+            self.init.fail(kind, message)
         for running in list(self._running.values()):
             self._fail(running, kind, message, "error")
         self.ended.set_result(None)
         self._on_end(self)
 
-    def overran(self, limit_s: float) -> None:
-        """Its init takes longer than it may."""
-        message = f"Init took longer than {limit_s:g} seconds"
-        self._init_failed(INIT_OVERRAN, message, "timeout")
-
-    def _init_failed(self, kind: str, message: str, status: str = "error") -> None:
-        self._line(platform_events.init_report(self._init_ms(), status, kind))
-        if not self.initialised.done():
-            self.initialised.set_result(InitFailure(kind, message))
-
-    def _init_ms(self) -> float:
-        return (perf_counter() - self._started) * 1000
+    def _init_failed(self, milliseconds: float, status: str, kind: str) -> None:
+        self._line(platform_events.init_report(milliseconds, status, kind))
 
     def _time_out(self, running: _Running) -> None:
         self._timed_out.add(running.invocation.request_id)
@@ -268,7 +247,9 @@ class ManagedEnvironment:
     async def _answer(self, exchange: ServerExchange) -> None:
         extension_call = extensions_api.parse_call(exchange.head.method, exchange.head.target)
         if extension_call is not None:
-            await self._extension(exchange, extension_call)
+            await runtime_api_server.answer_extension(
+                exchange, extension_call, self._extensions, self._asked
+            )
             return
         parsed = runtime_api.parse_call(exchange.head.method, exchange.head.target)
         # None of them starts from a snapshot.
@@ -281,20 +262,11 @@ class ManagedEnvironment:
         elif call in {Call.RESULT, Call.ERROR}:
             await self._result(exchange, call, request_id)
         elif (self.state, call) not in managed_runtime_api.TRANSITIONS:
-            message = f"{call.value} may not come now: the environment {self.state.value}"
-            respond(exchange, runtime_api.refused(403, "InvalidStateTransition", message))
+            respond(exchange, runtime_api.wrong_state(call, self.state.value))
         elif call is Call.NEXT:
             await self._next_event(exchange)
         else:
             await self._init_error(exchange)
-
-    async def _extension(self, exchange: ServerExchange, call: extensions_api.Call) -> None:
-        document = await exchange.read_body()
-        answer = self._extensions.answer(call, exchange.head.headers, document)
-        if isinstance(answer, asyncio.Future):
-            self._asked()
-            answer = await answer
-        respond(exchange, answer)
 
     async def _next_event(self, exchange: ServerExchange) -> None:
         if self.waiting >= self._function.max_concurrency:
@@ -312,19 +284,16 @@ class ManagedEnvironment:
     def _asked(self) -> None:
         """A worker or an extension asks for an event; the init is over when each kind has."""
         is_ready = self.state is State.READY and self._extensions.are_ready
-        if is_ready and not self.initialised.done():
-            self._line(platform_events.init_report(self._init_ms()))
+        if is_ready and not self.init.is_over:
+            self._line(platform_events.init_report(self.init.milliseconds()))
             for registered in self._extensions.registered:
                 self._line(platform_events.extension(registered))
-            self.initialised.set_result(None)
+            self.init.succeed()
         self._changed()
 
     async def _init_error(self, exchange: ServerExchange) -> None:
         self.state = managed_runtime_api.TRANSITIONS[self.state, Call.INIT_ERROR]
-        document = await exchange.read_body()
-        respond(exchange, runtime_api.ACCEPTED)
-        kind = header_text(exchange, b"lambda-runtime-function-error-type") or "Runtime.Unknown"
-        self._init_failed(kind, error_message(document))
+        self.init.fail(*await reported_error(exchange))
 
     async def _result(self, exchange: ServerExchange, call: Call, request_id: str) -> None:
         running = self._running.get(request_id)

@@ -18,8 +18,8 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
-from ambidex.local.environment import InitFailure
 from ambidex.local.free_port import free_port
+from ambidex.local.init_phase import InitFailure
 from ambidex.local.invocation import Invocation, ThrottledError, failure
 from ambidex.local.managed_environment import ManagedEnvironment
 from ambidex.local.posted_result import StreamLimits
@@ -107,7 +107,7 @@ class ManagedInstances:
         """End the environments, those at work when they are done: the code is new."""
         self._outdated |= self.environments
         for environment in self.environments:
-            if environment.initialised.done() and not environment.in_flight:
+            if environment.init.is_over and not environment.in_flight:
                 environment.stop()
         self._launch()
 
@@ -132,7 +132,7 @@ class ManagedInstances:
         return sum(each.places for each in self._serving()) > len(self._queue)
 
     def _is_starting(self) -> bool:
-        return any(not each.initialised.done() for each in self.environments - self._outdated)
+        return any(not each.init.is_over for each in self.environments - self._outdated)
 
     def _waited_long_enough(self, invocation: Invocation) -> None:
         # Where none is serving any more it waits for the one that is being started.
@@ -175,10 +175,7 @@ class ManagedInstances:
 
     async def _initialised(self, environment: ManagedEnvironment) -> InitFailure | None:
         limit_s = self._times.init_s if self._times.has_timeouts else None
-        done, _ = await asyncio.wait({environment.initialised}, timeout=limit_s)
-        if not done:
-            environment.overran(limit_s or 0)
-        failed = await environment.initialised
+        failed = await environment.init.wait(limit_s)
         if failed is not None:
             environment.stop()
         return failed
@@ -200,7 +197,7 @@ class ManagedInstances:
 
     def _on_change(self, environment: ManagedEnvironment) -> None:
         if environment in self._outdated:
-            if environment.initialised.done() and not environment.in_flight:
+            if environment.init.is_over and not environment.in_flight:
                 environment.stop()
             return
         while self._queue and environment.can_take:
@@ -211,7 +208,7 @@ class ManagedInstances:
         self.environments.discard(environment)
         self._outdated.discard(environment)
         # One that does not even come up is started again when somebody asks for it.
-        has_served = environment.initialised.result() is None
+        has_served = environment.init.has_succeeded
         is_missed = len(self._serving()) < _FEWEST and not self._is_starting()
         if environment.has_crashed and has_served and is_missed:
             self._launch()

@@ -46,11 +46,14 @@ class Process:
         self._is_frozen = False
         self._status = _open_status(process.pid)
         self._max_memory_mib = 0
+        self._killer: asyncio.TimerHandle | None = None
         asyncio.get_running_loop().add_reader(output, self._read)
 
     async def ended(self) -> int:
         """Wait for the end; the exit status, negative for a signal."""
         status = await self._process.wait()
+        if self._killer is not None:
+            self._killer.cancel()
         self.take_output()
         if self._output >= 0:
             asyncio.get_running_loop().remove_reader(self._output)
@@ -79,6 +82,17 @@ class Process:
         """Send a signal to the whole group; nothing happens if it has ended."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
+
+    @property
+    def is_to_be_killed(self) -> bool:
+        """Whether `kill_later` was called."""
+        return self._killer is not None
+
+    def kill_later(self, seconds: float) -> None:
+        """Have the whole group killed if it has not ended by then; the first call counts."""
+        if self._killer is None:
+            loop = asyncio.get_running_loop()
+            self._killer = loop.call_later(seconds, self.signal, signal.SIGKILL)
 
     def take_output(self) -> None:
         """Hand on what has been written so far, as far as a pipe holds it.

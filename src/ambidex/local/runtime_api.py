@@ -134,6 +134,12 @@ def refused(status: int, kind: str, message: str) -> Answer:
     return Answer(status, JSON, body.encode())
 
 
+def wrong_state(call: Call, state: str) -> Answer:
+    """The refusal of a call that may not come now."""
+    message = f"{call.value} may not come now: the environment {state}"
+    return refused(403, "InvalidStateTransition", message)
+
+
 def wrong_attempt(attempt: Attempt | None, request_id: str, invocation_id: str) -> Answer | None:
     """The refusal of a result that is for another attempt; None if it is for this one."""
     if attempt is None or attempt.request_id != request_id:
