@@ -8,13 +8,26 @@ ADAPTER_ROOT := build/lambda-web-adapter
 
 FOREIGN := tests/events/foreign
 
-.PHONY: up test foreign check fuzz soak bench docs clean lambda-web-adapter aws-lambda-rie
+.PHONY: up test test-newer foreign check fuzz soak bench docs clean lambda-web-adapter aws-lambda-rie
 
 up: .venv ## The math service on Lambda and on ECS, on this machine
 	$(BIN)/ambidex up examples/math_service
 
 test: .venv ## The tests
 	$(BIN)/pytest
+
+# What runs in the image, under each newer Python that there is; each has an environment in build/.
+NEWER := $(foreach minor,12 13 14,$(if $(shell command -v python3.$(minor)),build/python3.$(minor)))
+IMAGE_TESTS := tests/asgi tests/events tests/log tests/runtime tests/test_rooms.py
+
+test-newer: $(NEWER) ## The tests of what runs in the image, under newer Pythons
+	for each in $(NEWER); do $$each/bin/pytest $(IMAGE_TESTS) || exit; done
+
+build/python3.%: pyproject.toml constraints.txt
+	python3.$* -m venv $@
+	$@/bin/pip install --quiet --upgrade pip --constraint constraints.txt
+	$@/bin/pip install --quiet --constraint constraints.txt --group dev --editable '.[local]'
+	touch $@
 
 foreign: .venv .foreign/installed ## The events of SAM CLI and serverless-offline, made anew
 	$(BIN)/python -m tests.events.foreign.generate
