@@ -240,7 +240,7 @@ wait_for("never")
 def test_a_request_that_waits_for_an_environment_starts_none_at_the_end(tmp_path: Path) -> None:
     async def test(service: Service) -> None:
         await service.service.invoke(b"1").outcome
-        service.service.invoke(b"2")  # waits 50 ms, and the end takes ten times as long
+        service.service.invoke(b"2")  # waits for a moment, and the end takes longer
         await service.service.close()
         assert not service.service.environments
 

@@ -4,7 +4,6 @@ Whatever keeps a request from being answered by the function has a `Cause`. Each
 table of its own statuses for these, and its own form for the answer.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
@@ -121,8 +120,7 @@ async def result(invocation: Invocation, timeout_s: float | None = None) -> Outc
     Raises:
         Refusal: there is none.
     """
-    done, _ = await asyncio.wait({invocation.outcome}, timeout=timeout_s)
-    if not done:
+    if not await invocation.is_settled(timeout_s):
         invocation.leave()
         raise Refusal(Cause.TIMED_OUT, f"no result after {timeout_s:g} seconds")
     try:

@@ -42,7 +42,7 @@ class Limits(NamedTuple):
     # AWS does not say; environments have been seen to stay for some minutes.
     idle_s: float = 300
     # From a runtime's answer to its asking for the next event; background work takes longer.
-    grace_s: float = 0.05
+    grace_s: float = 0.2  # on a busy machine a process may wait 50 ms for its turn
     retries: Retries = Retries()
     streams: StreamLimits = StreamLimits()
     has_timeouts: bool = True  # False while somebody debugs
