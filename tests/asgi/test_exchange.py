@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import tracemalloc
 from http import HTTPStatus
 from typing import Any
 
@@ -217,6 +218,28 @@ def test_head_204_and_304_have_the_headers_and_no_body(
     app = scripted({**START, "status": status, "headers": headers}, LAST_BODY)
 
     assert answered(app, is_head=is_head) == [Response(status, headers, body)]
+
+
+def test_a_body_that_is_for_nobody_is_not_kept() -> None:
+    """HEAD of an event stream: a body that may have no end."""
+    kept = 0
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal kept
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(100):
+            piece = {"type": "http.response.body", "body": bytes(64 * 1024), "more_body": True}
+            await send(piece)
+        kept = tracemalloc.get_traced_memory()[0] - before
+        await send({"type": "http.response.body"})
+
+    tracemalloc.start()
+    try:
+        assert answered(app, is_head=True) == [Response(200)]
+    finally:
+        tracemalloc.stop()
+    assert kept < 10 * 64 * 1024
 
 
 def test_the_request_arrives_whole_in_one_message() -> None:

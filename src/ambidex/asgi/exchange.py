@@ -180,7 +180,8 @@ class Exchange:
                 await self._write(chunk)
             else:
                 self.state = self._after(Step.BODY, kind)
-                self._chunks.append(chunk)
+                if self._has_body():  # else it is for nobody, and may have no end
+                    self._chunks.append(chunk)
         else:
             raise RuntimeError(f"unexpected ASGI message {kind!r}")
 
