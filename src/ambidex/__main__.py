@@ -55,6 +55,7 @@ def serve(app_name: str) -> int:
 def _serve_lambda(app_name: str) -> int:
     # What is imported stays: looking for garbage in it takes a tenth of the init.
     gc.disable()
+    gc.set_threshold(2000)  # Python's own from 3.13 on: less is looked at where requests are many
     from ambidex.runtime.main import serve
 
     try:
