@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from ambidex.events import base64
 from ambidex.events.body import encode_result
+from ambidex.events.event_json import dumps
 from ambidex.events.large_text import LargeText
-from ambidex.runtime.event_json import dumps
 
 MIB = 1 << 20
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ambidex.events import function_url, prelude, rest_api
+from ambidex.events.event_json import dumps
 from ambidex.events.fields import EventError
 from ambidex.http import Response
-from ambidex.runtime.event_json import dumps
 from tests.events.cases import (
     RESPONSES,
     STREAMED,

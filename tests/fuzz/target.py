@@ -9,9 +9,9 @@ from typing import Any
 from ambidex.asgi.scope import http_scope
 from ambidex.events import alb, function_url, http_api, http_api_v1, rest_api, vpc_lattice
 from ambidex.events.detect import detect
+from ambidex.events.event_json import MalformedJsonError, loads
 from ambidex.events.fields import EventError
 from ambidex.http import Response
-from ambidex.runtime.event_json import MalformedEventError, loads
 
 _REST = rest_api.FrontDoor("", "", 0, "", "", "", "prod", ("image/*",), "image/png")
 _DOORS = (
@@ -30,7 +30,7 @@ def is_handled(data: bytes) -> None:
     """Take bytes for an event, and for a result."""
     try:
         value = loads(data)
-    except MalformedEventError:
+    except MalformedJsonError:
         return
     is_request_or_refused(value)
     is_request_or_refused(value, "/api")

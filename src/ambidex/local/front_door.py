@@ -7,12 +7,12 @@ table of its own statuses for these, and its own form for the answer.
 import logging
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
-from json import dumps, loads
 from time import time
 from typing import Any, NamedTuple
 
 from ambidex.errors import AmbidexError
 from ambidex.events import prelude
+from ambidex.events.event_json import MalformedJsonError, dumps, loads
 from ambidex.events.fields import EventError
 from ambidex.http import Headers, Request, Response, header
 from ambidex.local.forwarded import HOP_BY_HOP, Hop, to_target
@@ -103,7 +103,7 @@ def event_json(event: Mapping[str, Any]) -> bytes:
     Raises:
         Refusal: it is larger than that.
     """
-    data = dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
+    data = dumps(event)
     if len(data) > EVENT_BYTES:
         reason = f"the event is {len(data)} bytes, and Lambda takes {EVENT_BYTES}"
         raise Refusal(Cause.EVENT_TOO_LARGE, reason)
@@ -153,7 +153,7 @@ def response(outcome: Outcome, to_response: Callable[[object], Response]) -> Res
         )
     try:
         return to_response(loads(payload))
-    except (ValueError, RecursionError, EventError) as error:
+    except (MalformedJsonError, EventError) as error:
         raise _malformed(error) from None
 
 

@@ -8,7 +8,7 @@ from time import time
 from types import SimpleNamespace
 from typing import Any
 
-from ambidex.runtime.event_json import MalformedEventError, loads
+from ambidex.events.event_json import MalformedJsonError, loads
 from ambidex.runtime.messages import Invocation
 
 _W3C = ("traceparent", "tracestate", "baggage")
@@ -95,6 +95,6 @@ def _object(document: str) -> dict[str, Any] | None:
         return None
     try:
         value = loads(document.encode("latin-1"))
-    except MalformedEventError:
+    except MalformedJsonError:
         return None
     return value if isinstance(value, dict) else None

@@ -5,7 +5,7 @@ Source: lambda/latest/dg/runtimes-api.html, "Initialization error" and "Invocati
 
 from ambidex.asgi.trace import of_the_app
 from ambidex.errors import AmbidexError
-from ambidex.runtime.event_json import dumps
+from ambidex.events.event_json import dumps
 
 
 class InvocationError(AmbidexError):

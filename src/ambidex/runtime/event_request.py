@@ -10,9 +10,9 @@ from typing import Any
 
 from ambidex.errors import shown
 from ambidex.events.detect import LAMBDA_RESULT_BYTES
+from ambidex.events.event_json import is_json
 from ambidex.http import Request, Response
 from ambidex.runtime.errors import InvocationError
-from ambidex.runtime.event_json import is_json
 
 
 def to_request(document: bytes, events_path: str) -> Request:

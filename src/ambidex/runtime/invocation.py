@@ -8,9 +8,9 @@ from ambidex.asgi.exchange import Exchange
 from ambidex.asgi.scope import http_scope
 from ambidex.asgi.types import App
 from ambidex.events.detect import NotHttpError, Source, detect
+from ambidex.events.event_json import dumps, loads
 from ambidex.http import Request, Response
 from ambidex.log.controls import logs_requests
-from ambidex.runtime.event_json import dumps, loads
 
 if TYPE_CHECKING:
     from ambidex.asgi.stream import Stream

@@ -13,6 +13,7 @@ from types import coroutine
 from typing import TYPE_CHECKING
 
 from ambidex.events.detect import Prelude
+from ambidex.events.event_json import MalformedJsonError, loads
 from ambidex.events.fields import EventError
 from ambidex.log.context import enter
 from ambidex.runtime import messages
@@ -22,7 +23,6 @@ from ambidex.runtime.context import LambdaContext, variables
 from ambidex.runtime.deadline import Deadlines, Running
 from ambidex.runtime.eager_task import eager_task
 from ambidex.runtime.errors import InvocationError, error_document
-from ambidex.runtime.event_json import MalformedEventError, loads
 from ambidex.runtime.invocation import Answer, Function, invoke, is_streamed, result_json
 from ambidex.runtime.messages import Invocation, PeerError, Reply
 
@@ -138,8 +138,8 @@ async def _answer(attempt: "_Attempt", variables: Mapping[str, str | None]) -> N
             attempt.respond,
             attempt.open_stream,
         )
-    except MalformedEventError as error:
-        attempt.fail("Runtime.UnmarshalError", error.message)
+    except MalformedJsonError as error:
+        attempt.fail("Runtime.UnmarshalError", f"the event is {error.message}")
     except EventError as error:
         attempt.fail("Runtime.UnsupportedEvent", error.message)
     except asyncio.CancelledError:

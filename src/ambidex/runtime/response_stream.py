@@ -11,11 +11,11 @@ import logging
 from base64 import b64encode
 
 from ambidex.events.detect import Prelude
+from ambidex.events.event_json import dumps
 from ambidex.events.prelude import CONTENT_TYPE, DELIMITER
 from ambidex.http import Response
 from ambidex.runtime.connection import Connection
 from ambidex.runtime.errors import error_document
-from ambidex.runtime.event_json import dumps
 from ambidex.runtime.messages import Invocation, error_request, streamed_result_head
 
 logger = logging.getLogger("ambidex")

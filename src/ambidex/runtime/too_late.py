@@ -11,12 +11,12 @@ from time import time
 
 from ambidex.asgi import stacks
 from ambidex.events.detect import detect
+from ambidex.events.event_json import MalformedJsonError, loads
 from ambidex.events.fields import EventError
 from ambidex.http import Response
 from ambidex.runtime import messages
 from ambidex.runtime.deadline import Running
 from ambidex.runtime.errors import InvocationError, error_document
-from ambidex.runtime.event_json import MalformedEventError, loads
 from ambidex.runtime.invocation import Answer, Function
 from ambidex.runtime.loop import answer_request
 from ambidex.runtime.messages import Invocation
@@ -57,7 +57,7 @@ def post_request(host: str, function: Function, invocation: Invocation) -> bytes
     try:
         late = answer(function, loads(invocation.event))
         return answer_request(host, function, invocation, late)
-    except (InvocationError, MalformedEventError) as error:
+    except (InvocationError, MalformedJsonError) as error:
         error_json = error_document(ERROR_TYPE, error.message)
         return messages.error_request(host, invocation, ERROR_TYPE, error_json)
 

@@ -22,15 +22,15 @@ _LARGE_BYTES = 16 * 1024
 _BODY = b'"body":"'
 
 
-class MalformedEventError(AmbidexError):
-    """The event is no JSON; the fault of whoever sent it."""
+class MalformedJsonError(AmbidexError):
+    """An event or a result is no JSON; the fault of whoever sent it."""
 
 
 def loads(event: bytes) -> Any:  # noqa: ANN401 – any JSON
-    """An event as Python values, as the standard library's json has them.
+    """An event or a result as Python values, as the standard library's json has them.
 
     Raises:
-        MalformedEventError: the event is no JSON.
+        MalformedJsonError: it is no JSON.
     """
     if _fast_loads is not None and not _may_have_long_integer(event):
         try:
@@ -40,7 +40,7 @@ def loads(event: bytes) -> Any:  # noqa: ANN401 – any JSON
     try:
         return json.loads(event)
     except (ValueError, RecursionError) as error:
-        raise MalformedEventError(f"the event is not JSON: {error}") from None
+        raise MalformedJsonError(f"not JSON: {error}") from None
 
 
 def _may_have_long_integer(event: bytes) -> bool:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ambidex.runtime import event_json
-from ambidex.runtime.event_json import MalformedEventError
+from ambidex.events import event_json
+from ambidex.events.event_json import MalformedJsonError
 
 VALUES = st.recursive(
     st.none()
@@ -56,7 +56,7 @@ def test_oddities_are_what_the_standard_library_makes_of_them(document: str) -> 
     ],
 )
 def test_what_is_no_json_is_one_error(document: bytes) -> None:
-    with pytest.raises(MalformedEventError, match="the event is not JSON"):
+    with pytest.raises(MalformedJsonError, match=r"^not JSON: "):
         event_json.loads(document)
 
 
