@@ -102,6 +102,30 @@ def test_its_time_out_cancels_it_and_not_the_outer_task(runner: asyncio.Runner) 
         runner.run(main())
 
 
+def test_what_else_is_called_soon_while_it_is_made_is_called_in_its_turn() -> None:
+    """By the garbage collector, for one: it may run whenever something is made."""
+    ran: list[str] = []
+
+    async def work() -> None:
+        ran.append("first step")
+        await asyncio.sleep(0)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        get_debug = loop.get_debug  # a task asks for it
+
+        def asked() -> bool:
+            loop.get_debug = get_debug  # type: ignore[method-assign]  # once
+            loop.call_soon(ran.append, "else")
+            return get_debug()
+
+        loop.get_debug = asked  # type: ignore[method-assign]  # as above
+        await eager_task(work())
+        assert ran == ["first step", "else"]
+
+    asyncio.run(main())
+
+
 def test_it_is_among_all_tasks_while_it_waits(runner: asyncio.Runner) -> None:
     async def main() -> None:
         task = eager_task(asyncio.sleep(0))

@@ -31,18 +31,27 @@ def eager_task(coroutine: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.Task(coroutine, loop=loop, context=context)
     finally:
         del loop.call_soon
+        held = _held.copy()
+        _held.clear()
+    step = None
+    for callback, arguments, of in held:
+        if of is context:
+            step = callback
+        else:  # of what the garbage collector has come upon meanwhile
+            loop.call_soon(callback, *arguments, context=of)
+    assert step is not None
     outer = asyncio.current_task(loop)
     assert outer is not None
     _leave_task(loop, outer)
     try:
-        context.run(_held.pop())
+        context.run(step)
     finally:
         _enter_task(loop, outer)
     return task
 
 
-_held: list[Callable[[], None]] = []
+_held: list[tuple[Callable[..., object], tuple[Any, ...], Context | None]] = []
 
 
-def _hold(step: Callable[[], None], *, context: Context) -> None:
-    _held.append(step)
+def _hold(callback: Callable[..., object], *arguments: Any, context: Context | None = None) -> None:  # noqa: ANN401 – what a callback takes
+    _held.append((callback, arguments, context))
