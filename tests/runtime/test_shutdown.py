@@ -1,6 +1,7 @@
 """SIGTERM and the extension that brings it, by a scripted Runtime API."""
 
 import asyncio
+import logging
 import os
 import signal
 import threading
@@ -246,6 +247,38 @@ def test_what_finishes_the_events_at_work_comes_before_they_are_cancelled() -> N
 
     run(with_lifespan(events), test)
     assert events == ["finished", "cancelled", "shutdown"]
+
+
+def test_events_that_keep_the_app_from_its_shutdown_are_a_line_in_the_log() -> None:
+    events: list[str] = []
+    said = asyncio.Event()
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            events.append(record.getMessage())
+            said.set()
+
+    async def serving() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await forever()
+
+    async def finish() -> None:
+        await asyncio.wait_for(said.wait(), 10)
+        events.append("finished")
+
+    async def test(
+        lifespan: Lifespan, registered: asyncio.Task[None] | None, _: Extensions
+    ) -> None:
+        await shutdown.until_sigterm(serving(), lifespan, registered, finish)
+
+    handler = Handler()
+    shutdown.logger.addHandler(handler)
+    try:
+        run(with_lifespan(events), test)
+    finally:
+        shutdown.logger.removeHandler(handler)
+    assert events[0].startswith("requests are still at work 0.4 s after SIGTERM")
+    assert events[1:] == ["finished", "shutdown"]
 
 
 def test_an_event_that_cannot_be_cancelled_does_not_keep_the_app_from_its_shutdown() -> None:

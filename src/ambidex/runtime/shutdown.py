@@ -25,7 +25,7 @@ logger = logging.getLogger("ambidex")
 
 # What a cancelled event gets to let go of what it holds, before the app's shutdown takes it away.
 _CANCELLED_S = 0.05
-# When it is said that the app's shutdown takes long: before Lambda's 500 ms are over.
+# When it is said that requests or the app's shutdown take long: before Lambda's 500 ms are over.
 _LONG_S = 0.4
 
 
@@ -95,7 +95,11 @@ async def until_sigterm(
         if not told.done():
             return task.result()
         if finish is not None:
-            await finish()
+            await _in_time(
+                finish(),
+                "requests are still at work %g s after SIGTERM, the app's shutdown waits"
+                " for them, and Lambda waits no longer than 0.5 s",
+            )
         task.cancel()
         await asyncio.wait({task}, timeout=_CANCELLED_S)
         await _shut_down(lifespan)
@@ -108,14 +112,18 @@ async def until_sigterm(
 
 
 async def _shut_down(lifespan: Lifespan) -> None:
-    shutdown = asyncio.create_task(lifespan.shutdown())
-    done, _ = await asyncio.wait({shutdown}, timeout=_LONG_S)
+    await _in_time(
+        lifespan.shutdown(),
+        "the app's shutdown goes on %g s after SIGTERM, and Lambda waits no longer than 0.5 s",
+    )
+
+
+async def _in_time(ending: Awaitable[None], late: str) -> None:
+    task = asyncio.ensure_future(ending)
+    done, _ = await asyncio.wait({task}, timeout=_LONG_S)
     if not done:
-        logger.error(
-            "the app's shutdown goes on %g s after SIGTERM, and Lambda waits no longer than 0.5 s",
-            _LONG_S,
-        )
-    await shutdown
+        logger.error(late, _LONG_S)
+    await task
 
 
 def _wake_main_thread() -> None:
