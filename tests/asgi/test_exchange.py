@@ -405,7 +405,7 @@ def test_an_app_that_raises_after_its_response_has_answered(
 
     assert [response.status for response in responses] == [200]
     assert [record.message for record in caplog.records] == [
-        "the app raised; its response was complete"
+        "the app raised; it had answered with 200"
     ]
 
 
@@ -727,7 +727,7 @@ def test_an_app_that_raises_after_its_stream_is_logged_as_any_other(
     streamed(_raising(ValueError("later"), START, BODY, LAST_BODY), Pieces(most=2))
 
     assert [record.message for record in caplog.records] == [
-        "the app raised; its response was complete"
+        "the app raised; it had answered with 200"
     ]
 
 

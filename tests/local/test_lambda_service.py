@@ -241,7 +241,9 @@ def test_an_environment_killed_in_mid_request_is_an_error_and_is_replaced(
         os.kill(old.pid, number)
         killed = await waiting
         assert (killed.status_code, killed.json()) == (500, {"message": "Internal Server Error"})
-        assert "Runtime.ExitError" in await service.logged("REPORT")
+        report = await service.logged("REPORT")
+        assert "Runtime.ExitError" in report
+        assert re.search(r"Max Memory Used: [1-9]\d* MB", report), report
         assert (await get(service, "/pid")).status_code == 200
 
     run(tmp_path, test)

@@ -636,14 +636,14 @@ def test_beyond_all_places_the_caller_is_told_and_another_environment_is_started
         for _ in invocations:
             await ask(first)
         await until(lambda: first.in_flight == 2)
-        with pytest.raises(ThrottledError, match="1 of 2 environments are full"):
+        with pytest.raises(ThrottledError, match="all environments are full, 1 of at most 2"):
             await invoke(service).outcome
         second = await started(service, 2)
         await ask(second)
         await ask(second)
         invocations += [invoke(service) for _ in range(2)]
         assert second.in_flight == 2
-        with pytest.raises(ThrottledError, match="2 of 2 environments are full"):
+        with pytest.raises(ThrottledError, match="all environments are full, 2 of at most 2"):
             await invoke(service).outcome
         assert len(environments(service)) == 2
         assert not any(invocation.outcome.done() for invocation in invocations)

@@ -219,7 +219,7 @@ class Exchange:
 
     def _over(self, step: Step, error: BaseException | None) -> None:
         if (self.state, step) in _FAILURES and not self._is_lost():
-            logger.error(_FAILURES[self.state, step], exc_info=error)
+            logger.error(_FAILURES[self.state, step].format(status=self._status), exc_info=error)
         was_complete = self.state is State.COMPLETE
         self.state = TRANSITIONS.get((self.state, step), self.state)
         if was_complete:
@@ -252,7 +252,7 @@ _FAILURES = {
     (State.WAITING, Step.RAISE): "the app raised: answered with a 500",
     (State.STARTED, Step.RAISE): "the app raised in its response: answered with a 500",
     (State.STREAMING, Step.RAISE): "the app raised in its response: the stream ends with an error",
-    (State.COMPLETE, Step.RAISE): "the app raised; its response was complete",
+    (State.COMPLETE, Step.RAISE): "the app raised; it had answered with {status}",
     (State.WAITING, Step.RETURN): "the app returned without a response: answered with a 500",
     (State.STARTED, Step.RETURN): "the app returned before its response ended: answered with a 500",
     (State.STREAMING, Step.RETURN): (

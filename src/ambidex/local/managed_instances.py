@@ -146,7 +146,7 @@ class ManagedInstances:
         hint = "raise `concurrency` in [tool.ambidex.lambda]"
         if len(serving) < most:
             hint = "another one is started when all places are taken"
-        message = f"{len(serving)} of {most} environments are full, with {at_work} invocations"
+        message = f"all environments are full, {len(serving)} of at most {most}, with {at_work} invocations"
         invocation.throttle(ThrottledError(message, hint))
 
     def _scale_out(self) -> None:

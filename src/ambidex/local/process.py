@@ -135,9 +135,12 @@ class Process:
             del self._partial[:_LINE_BYTES]
 
     def max_memory_mib(self) -> int:
-        """The most memory that the process has held so far, in MiB; 0 if it cannot be told."""
+        """The most memory that the process has held so far, in MiB; 0 if it cannot be told.
+
+        Of one that has ended it is what was last told.
+        """
         if self._status < 0:
-            return _resident_mib(self.pid)
+            return _resident_mib(self.pid) or self._max_memory_mib
         try:
             status = os.pread(self._status, _READ_BYTES, 0)
         except ProcessLookupError:
