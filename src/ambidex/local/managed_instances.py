@@ -146,7 +146,8 @@ class ManagedInstances:
         hint = "raise `concurrency` in [tool.ambidex.lambda]"
         if len(serving) < most:
             hint = "another one is started when all places are taken"
-        message = f"all environments are full, {len(serving)} of at most {most}, with {at_work} invocations"
+        count = f"{len(serving)} of at most {most}"
+        message = f"all environments are full, {count}, with {at_work} invocations"
         invocation.throttle(ThrottledError(message, hint))
 
     def _scale_out(self) -> None:
